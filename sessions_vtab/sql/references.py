@@ -27,6 +27,8 @@ class References:
         outer: some belong to a SELECT around that one.
         queries: there are subqueries in it.
         doubtful: names of columns that are not understood, in lower case.
+        quoted: those of them that are written in quotation marks: SQLite takes such a name for a
+            text where it finds no column of that name.
     """
 
     columns: list[tuple[Item, str]] = field(default_factory=list)
@@ -34,6 +36,18 @@ class References:
     outer: bool = False
     queries: bool = False
     doubtful: set[str] = field(default_factory=set)
+    quoted: set[str] = field(default_factory=set)
+
+    def doubt(self, column: exp.Column) -> None:
+        """Notes a column that is not understood."""
+        self.doubtful.add(column.name.lower())
+        if column.this.args.get("quoted") and not column.table:
+            self.quoted.add(column.name.lower())
+
+    @property
+    def bare(self) -> list[exp.Column]:
+        """Those of ``nodes`` that are written without a qualifier."""
+        return [one for one in self.nodes if not one.table]
 
     @property
     def certain(self) -> bool:
@@ -65,7 +79,7 @@ def references(scope: Scope, term: exp.Expression, catalog: Catalog) -> Referenc
         if own is False:
             _note(found, scope, column)
         elif own is None:
-            found.doubtful.add(column.name.lower())
+            found.doubt(column)
     return found
 
 
@@ -79,7 +93,7 @@ def _note(found: References, scope: Scope, column: exp.Column) -> None:
     else:
         item = _of_unknown(scope, column)
         if item is None:
-            found.doubtful.add(column.name.lower())
+            found.doubt(column)
         elif item in scope.items:
             found.columns.append((item, column.name))
             found.nodes.append(column)

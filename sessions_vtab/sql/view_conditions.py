@@ -26,7 +26,7 @@ from sessions_vtab.sql.derived import Derived, derived_of
 from sessions_vtab.sql.lexer import Edit, StatementKind, Token, apply, classify, tokenize
 from sessions_vtab.sql.names import Catalog, Item, OurView, Scope
 from sessions_vtab.sql.parameters import Numbering, number
-from sessions_vtab.sql.references import is_correlated, references
+from sessions_vtab.sql.references import References, is_correlated, references
 from sessions_vtab.sql.repeatable import Repeats, is_steady
 from sessions_vtab.sql.returning import keep_column_names
 from sessions_vtab.sql.semi_joins import Equality, FromClause, Joined, Term, from_clause
@@ -214,11 +214,22 @@ class _Asked:
             return
         tokens = self.source.tokens
         for one in moved:
-            yield Edit(tokens[one.span[0]].start, tokens[one.span[1] - 1].end, "1")
+            left = self._left(one)
+            yield Edit(tokens[one.span[0]].start, tokens[one.span[1] - 1].end, left)
         if item.derived is not None:
             yield from item.derived.edits(self.source, texts)
         elif item.view is not None:
             yield self._replaced(item, item.view, texts)
+
+    def _left(self, term: Term) -> str:
+        """What stays where a condition was: always true.
+
+        It names what could be ambiguous, so that SQLite still refuses that.
+        """
+        if all(one.known for one in self.scope.items):
+            return "1"
+        names = dict.fromkeys(self.source.column_text(one) for one in term.refers.bare)
+        return f"({' OR '.join(('1', *names))})" if names else "1"
 
     def _replaced(self, item: Item, view: OurView, texts: Sequence[str]) -> Edit:
         first, last = self.clause.spans[self.scope.items.index(item)]
@@ -254,7 +265,7 @@ class _Asked:
             if not (isinstance(row, exp.In) and isinstance(row.this, exp.Tuple) and query):
                 continue
             about = references(self.scope, query, self.catalog)
-            sound = not about.items and (about.certain or not self.correlated)
+            sound = not about.items and self._is_understood(about)
             repeats = Repeats(self.catalog, self.scope.queries)
             text = self._subquery(term)
             if not (sound and text and term.owner in {None, item} and repeats.condition(query)):
@@ -299,9 +310,22 @@ class _Asked:
             return False
         if item.derived is not None and not self._is_closed(term, item.derived):
             return False
-        # In a correlated subquery a name that is not understood may be another one in the view.
-        understood = refers.certain or not self.correlated
+        understood = self._is_understood(refers)
         return understood and (refers.queries or refers.outer) and is_steady(term.node)
+
+    def _is_understood(self, refers: References) -> bool:
+        """Whether each name means the same in the view, or is refused by SQLite there.
+
+        In a correlated subquery a name that is not understood may be another one in the view. One
+        in quotation marks is not refused, but taken for a text where no column has that name.
+        """
+        items = self.scope.items
+        quoted = refers.quoted and any(
+            not one.known or one.spelled(name) is not None
+            for one in items
+            for name in refers.quoted
+        )
+        return refers.certain or not (self.correlated or quoted)
 
     @staticmethod
     def _is_closed(term: Term, derived: Derived) -> bool:

@@ -38,6 +38,10 @@ INTO_THE_VIEW = [
         "SELECT * FROM turns t WHERE session_id IN (SELECT id FROM keys)",
         "(session_id IN (SELECT id FROM keys))",
     ),
+    (
+        'SELECT * FROM turns t WHERE session_id IN (SELECT id FROM keys WHERE a = "x")',
+        '(session_id IN (SELECT id FROM keys WHERE a = "x"))',
+    ),
     ("WITH k(id) AS (SELECT 1) SELECT * FROM turns t WHERE session_id IN k", "(session_id IN k)"),
     (
         "SELECT * FROM usage_by_session t WHERE user_id IN (SELECT id FROM users)",
@@ -139,6 +143,17 @@ AS_WRITTEN = [
     f"WITH turns AS (SELECT 1 AS session_id) SELECT * FROM turns t WHERE session_id IN ({OF_ANN})",
     f"SELECT * FROM other.turns t WHERE session_id IN ({OF_ANN})",
     f"SELECT * FROM sessions turns WHERE turns.session_id IN ({OF_ANN})",
+    # In quotation marks, what is not a column where it stands would be taken for a text.
+    'SELECT * FROM turns t WHERE session_id IN (SELECT id FROM keys WHERE "events" = 4)',
+    'SELECT * FROM turns t, keys WHERE t.session_id IN (SELECT a FROM others WHERE "id" = 4)',
+    (
+        "SELECT * FROM turns t"
+        ' WHERE (session_id, errors) IN (SELECT id, a FROM keys WHERE "events" = 4)'
+    ),
+    (
+        "SELECT * FROM (SELECT session_id, count(*) AS n FROM turns GROUP BY 1) t"
+        ' WHERE session_id IN (SELECT id FROM keys WHERE "n" = 4)'
+    ),
     # In a correlated subquery, a column of a native table may be that of the table around it.
     (
         "SELECT 1 FROM sessions s WHERE EXISTS"
@@ -164,6 +179,16 @@ def test_a_condition_that_moves_is_asked_once() -> None:
 
     assert made.count(OF_ANN) == 1
     assert made.endswith(') AS "turns" WHERE 1 AND errors = 0')
+
+
+def test_a_name_that_may_be_ambiguous_stays() -> None:
+    """SQLite refuses it where ``keys`` has such a column, too."""
+    text = f"SELECT asked FROM turns, keys WHERE session_id IN ({OF_ANN})"
+    tokens = tokenize(text)
+
+    made = with_view_conditions(text, tokens, classify(tokens), number(tokens), TestCatalog())
+
+    assert made.endswith(' AS "turns", keys WHERE (1 OR session_id)')
 
 
 def test_a_view_that_narrows_another_one_is_narrowed_itself() -> None:
