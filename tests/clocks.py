@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from sessions_vtab.emulator import front
 from sessions_vtab.fetch import Clock, deadline
 
-__all__ = ["RealClock", "delays_use_up_timeouts", "waits_pass_at_once"]
+__all__ = ["RealClock", "delays_end_together", "delays_use_up_timeouts", "waits_pass_at_once"]
 
 
 class RealClock(Clock):
@@ -66,5 +66,30 @@ def delays_use_up_timeouts(patch: pytest.MonkeyPatch) -> None:
         passed += seconds
         await asyncio.sleep(0)
 
-    patch.setattr(front, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+    _sleep_by(patch, sleep)
     patch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: passed))
+
+
+def delays_end_together(patch: pytest.MonkeyPatch, number: int) -> None:
+    """Delayed requests of an emulator wait for each other: until so many are under way at once.
+
+    Those that come later do not wait. Where so many never are, all go on after a while.
+    """
+    enough, waiting = asyncio.Event(), 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal waiting
+        if not seconds:
+            return
+        waiting += 1
+        if waiting >= number:
+            enough.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(enough.wait(), 20)
+        enough.set()
+
+    _sleep_by(patch, sleep)
+
+
+def _sleep_by(patch: pytest.MonkeyPatch, sleep: Callable[[float], Awaitable[None]]) -> None:
+    patch.setattr(front, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))

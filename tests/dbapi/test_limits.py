@@ -47,9 +47,9 @@ class TestTimeout:
         assert db.execute("SELECT 1").fetchall() == [(1,)]
 
     def test_after_it_there_is_nothing_to_fetch(self, open_) -> None:
-        cursor = open_(timeout=0.05).execute(f"{COUNTING}) SELECT x FROM c WHERE x < 2 OR x < 0")
+        cursor = open_(timeout=0.05).cursor()
         with pytest.raises(dbapi.OperationalError, match="timeout"):
-            cursor.fetchall()
+            cursor.execute(f"{COUNTING}) SELECT x FROM c WHERE x < 2 OR x < 0").fetchall()
 
         assert cursor.description is None
         with pytest.raises(dbapi.ProgrammingError, match="no rows to fetch"):

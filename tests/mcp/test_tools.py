@@ -202,7 +202,7 @@ def test_a_statement_that_takes_too_long_is_stopped(call_tool):
 
 
 def test_of_rows_without_end_the_first_are_returned_and_planning_keeps_none(call_tool):
-    options = {"limits": CallLimits(timeout=1)}
+    options = {"limits": CallLimits(timeout=30)}
 
     done = call_tool("query", options, sql=ENDLESS.format("x"), max_rows=3)
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.backends.deepset.conftest import NO_SUCH, with_files
+from tests.clocks import delays_end_together
 
 # Lists
 
@@ -222,9 +223,12 @@ def test_files_of_all_sessions_can_be_joined(deepset: Any) -> None:
     assert len(deepset.sent) == 2 + 3
 
 
-def test_without_a_session_the_files_of_all_sessions_are_read_concurrently(deepset: Any) -> None:
+def test_without_a_session_the_files_of_all_sessions_are_read_concurrently(
+    deepset: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = with_files(deepset, 140, expired=20, each=2)
-    deepset.server.control.delay(0.01)
+    delays_end_together(monkeypatch, 16)
+    deepset.server.control.fault("delay", path="/files$", seconds=1, count=None)
 
     rows = deepset("SELECT session_id, file_name, ingestion_status FROM upload_session_files")
 

@@ -19,6 +19,7 @@ from sessions_vtab.errors import (
     UnsupportedError,
     WriteError,
 )
+from tests.clocks import delays_end_together
 
 NO_SUCH = "11111111-1111-4111-8111-111111111111"
 OPEN = "INSERT INTO upload_sessions(write_mode) VALUES ('KEEP')"
@@ -130,13 +131,15 @@ def test_closing_and_opening_in_one_transaction_keep_their_order(deepset: Any) -
     assert deepset.methods == ["PUT"] * 10 + ["POST"] * 10
 
 
-def test_many_sessions_are_opened_concurrently(deepset: Any) -> None:
-    deepset.server.control.delay(0.05)
+def test_many_sessions_are_opened_concurrently(
+    deepset: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delays_end_together(monkeypatch, 2)
+    deepset.server.control.fault("delay", method="POST", seconds=1, count=None)
     deepset.connection.executemany(
         "INSERT INTO upload_sessions(write_mode, workspace) VALUES (?, ?)",
         [("KEEP", f"w{number}") for number in range(8)],
     )
-    deepset.server.control.delay(0)
 
     assert 1 < deepset.server.control.log()["max_in_flight"] <= 8
 

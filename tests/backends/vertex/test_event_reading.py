@@ -11,6 +11,7 @@ from sessions_vtab.contract import times
 from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.scan import Order
 from tests.backends.vertex.conftest import among, eq, time
+from tests.clocks import delays_end_together
 
 
 @pytest.fixture
@@ -74,8 +75,11 @@ def test_a_time_range_is_a_filter(talk):
     ]
 
 
-def test_events_of_many_sessions_are_one_concurrent_list_per_session(vertex, everything):
-    vertex.control.delay(0.02)
+def test_events_of_many_sessions_are_one_concurrent_list_per_session(
+    vertex, everything, monkeypatch
+):
+    delays_end_together(monkeypatch, 9)
+    vertex.control.delay(1)
     ids = [row.session_id for row in everything[:60]]
     rows = vertex.rows("events", "list", among("session_id", *ids, "missing"))
     log = vertex.control.log()

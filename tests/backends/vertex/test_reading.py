@@ -16,6 +16,7 @@ from sessions_vtab.errors import (
     RefusedError,
 )
 from tests.backends.vertex.conftest import among, eq, time
+from tests.clocks import delays_end_together
 
 USER, ENV = Field("user_id"), Field("labels", "env")
 
@@ -95,8 +96,9 @@ def test_an_invalid_name_gives_no_row_and_no_request(vertex, name):
     assert vertex.requests() == []
 
 
-def test_many_ids_are_as_many_gets_side_by_side(vertex, everything):
-    vertex.control.delay(0.2)
+def test_many_ids_are_as_many_gets_side_by_side(vertex, everything, monkeypatch):
+    delays_end_together(monkeypatch, 9)
+    vertex.control.delay(1)
     ids = [row.session_id for row in everything[:15]]
     rows = vertex.rows("sessions", "get", among("session_id", *ids, "missing"))
     assert [row.session_id for row in rows] == ids

@@ -11,6 +11,7 @@ import apsw
 import pytest
 
 from sessions_vtab.errors import QueuedWritesError, SessionsError, UnsupportedError
+from tests.clocks import delays_end_together
 
 ENGINE = "projects/demo/locations/us-central1/reasoningEngines/42"
 POSTS = ("POST", "PATCH", "DELETE")
@@ -47,9 +48,10 @@ class TestATransaction:
 
         assert sorted(db.stored()) == ["a", "c"]
 
-    def test_writes_are_sent_concurrently_but_in_order_within_a_session(self, db):
+    def test_writes_are_sent_concurrently_but_in_order_within_a_session(self, db, monkeypatch):
         ids = db.fill(10)
-        db.control.delay(0.02)
+        delays_end_together(monkeypatch, 5)
+        db.control.delay(1)
         rows = [(one, str(number)) for number in range(6) for one in ids]
 
         with db.connection:
@@ -100,8 +102,9 @@ class TestATransaction:
             db.connection.execute(f"SELECT * FROM {table}").fetchall()
         db.connection.execute("ROLLBACK")
 
-    def test_executemany_is_one_unit_of_work(self, db):
-        db.control.delay(0.02)
+    def test_executemany_is_one_unit_of_work(self, db, monkeypatch):
+        delays_end_together(monkeypatch, 5)
+        db.control.delay(1)
         rows = [(f"s-{number}",) for number in range(20)]
 
         db.control.reset_log()
@@ -229,9 +232,10 @@ class TestWithoutReturning:
         assert sent(db) == []
         assert db.connection.changes() == 1
 
-    def test_deletes_of_many_sessions_are_concurrent(self, db):
+    def test_deletes_of_many_sessions_are_concurrent(self, db, monkeypatch):
         db.fill(30)
-        db.control.delay(0.02)
+        delays_end_together(monkeypatch, 5)
+        db.control.fault("delay", method="DELETE", seconds=1, count=None)
 
         db.ask("DELETE FROM sessions WHERE user_id = 'ann'")
 
