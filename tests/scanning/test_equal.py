@@ -9,6 +9,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab.scanning import read, scan, schema_of, split
+from tests.clocks import delays_end_together
 from tests.scanning.conftest import EVENTS, SESSIONS, ordered, sql_rows
 
 TABLES = [
@@ -97,12 +98,13 @@ def test_columns_are_those_that_were_asked_for_in_that_order(url, counted):
     assert table.num_rows == EVENTS
 
 
-def test_many_requests_are_in_flight(url, emulator):
-    emulator.control.delay(0.2)
+def test_many_requests_are_in_flight(url, emulator, monkeypatch):
+    delays_end_together(monkeypatch, 16)
+    emulator.control.fault("delay", path="/events$", seconds=1, count=None)
     try:
         read(split(url, "events", size=SESSIONS)[0]).read_all()
     finally:
-        emulator.control.delay(0)
+        emulator.control.clear_faults()
 
     assert emulator.control.log()["max_in_flight"] == 16
 
