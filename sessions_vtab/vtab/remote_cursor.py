@@ -134,6 +134,8 @@ class RemoteCursor(ScanCursor):
         """
         rows = _rows_of(self._page)
         if self._passing is None:
+            # A function of the user in a condition may run a statement, which asks this one again.
+            self._passing = range(len(rows))
             self._passing = self._rows_that_pass(rows)
         # The iterator of a list knows how many of its rows are still to come.
         coming = range(len(rows) - length_hint(self._rest), len(rows))
@@ -143,6 +145,7 @@ class RemoteCursor(ScanCursor):
             return
         rows = _rows_of(self._peekable.peek())
         if self._passing_next is None:
+            self._passing_next = range(len(rows))
             self._passing_next = self._rows_that_pass(rows)
         passing = self._passing_next
         yield from (row[column] for place, row in enumerate(rows) if place in passing)

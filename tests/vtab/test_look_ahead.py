@@ -142,3 +142,22 @@ def test_reads_are_started_in_the_order_in_which_they_will_be_asked_for(memory, 
 
     assert len(asked) == 20
     assert started == asked
+
+
+def test_a_function_that_runs_a_statement_is_not_called_by_its_own_look_ahead(memory):
+    """Looking ahead calls it at most once for each row, also where its statement looks ahead."""
+    memory.executemany(
+        "INSERT INTO sessions(session_id, user_id) VALUES (?, 'ann')",
+        [(f"s{n}",) for n in range(5)],
+    )
+    called: list[str] = []
+
+    def known(name: str) -> int:
+        called.append(name)
+        return len(memory.execute("SELECT 1 FROM sessions WHERE name = ?", (name,)).fetchall())
+
+    memory.create_scalar_function("known", known)
+    joined = "SELECT 1 FROM sessions s CROSS JOIN sessions t ON t.name = s.name WHERE known(s.name)"
+
+    assert len(memory.execute(joined).fetchall()) == 5
+    assert len(called) <= 10
