@@ -69,6 +69,9 @@ def view_page(name: str, backends: Mapping[str, Backend]) -> Page:
     return Page(name, (*blocks, Heading("Example"), Code(f"{view.example};")))
 
 
+_OF_ONE_SERVICE: Final = (
+    " What only one service has is shown with a source of that service (--source URL)."
+)
 _TABLES: Final[Mapping[str, tuple[Table, tuple[Column, ...]]]] = MappingProxyType(
     {
         table.name: (table, tuple(further.values()))
@@ -175,7 +178,7 @@ def page(topic: str, reference: Reference) -> Page:
     for source in reference.sources:
         if source.name.lower() == wanted:
             return _source_page(source)
-    meant = did_you_mean(wanted, topics(reference))
+    meant = did_you_mean(wanted, topics(reference)) or _OF_ONE_SERVICE
     raise UnknownNameError(
         f"There is no help on {topic!r:.60}.{meant} All topics: {reference.command}"
     )

@@ -153,6 +153,16 @@ def test_an_unknown_topic_is_an_error_with_a_suggestion():
     )
 
 
+def test_a_function_of_one_service_is_an_error_that_asks_for_its_source():
+    with pytest.raises(UnknownNameError) as caught:
+        reference.page("run_agent", Reference())
+
+    assert str(caught.value) == (
+        "There is no help on 'run_agent'. What only one service has is shown with a source of that"
+        " service (--source URL). All topics: sessions-vtab help"
+    )
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_prose_and_tables_fit_the_terminal(width):
     services = [page.title for page in service_pages()]
