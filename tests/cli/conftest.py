@@ -112,6 +112,17 @@ class Typist:
         """Types without reading."""
         os.write(self.terminal, text.encode())
 
+    def interrupts(self) -> None:
+        """Types Ctrl-C, and again while a second passes without a reaction.
+
+        CPython's readline does not notice a signal that arrives after it has looked for signals and
+        before it waits for the next key; nobody types that fast.
+        """
+        for _ in range(20):
+            self.types("\x03")
+            if select.select([self.terminal], [], [], 1)[0]:
+                return
+
     def resizes(self, columns: int) -> None:
         """Changes the width of the window."""
         _resize(self.terminal, columns)

@@ -117,7 +117,7 @@ def test_what_was_typed_before_ctrl_c_stands_on_a_line_of_its_own(sits_down):
 
     person.types("SELECT half")
     person.reads_until("half")
-    person.types("\x03")
+    person.interrupts()
 
     assert person.reads_until("sessions> ").endswith("\nInterrupted.\nsessions> ")
 
@@ -148,7 +148,7 @@ def test_ten_minutes(sits_down, tmp_path, filled):
     person.types(ENDLESS + "\n")
     person.reads_until("count(*)")
     time.sleep(0.3)
-    person.types("\x03")
+    person.interrupts()
     interrupted = person.reads_until("sessions> ")
     person.asks(".mode csv")
     once = person.asks(f".once {tmp_path}/out.csv")
