@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from itertools import chain, islice
 from math import inf
 from operator import length_hint
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Counted, Page, Row, Scan
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from sessions_vtab.vtab.table import SourceTable
 
 __all__ = ["RemoteCursor"]
+
+_T = TypeVar("_T")
 
 _MOST_LISTS_READ: Final = 100
 
@@ -157,14 +159,9 @@ class RemoteCursor(ScanCursor):
         lists, key = self.lists_read(), read_key(scan)
 
         def came(pages: int, rows: int, ended: bool) -> None:
-            lists[key] = max(lists.pop(key, 0), pages + ended)
-            if len(lists) > _MOST_LISTS_READ:
-                del lists[next(iter(lists))]
+            _remember(lists, key, max(lists.get(key, 0), pages + ended))
             if ended:
-                read = self.lists_ended()
-                read[key] = scan
-                if len(read) > _MOST_LISTS_READ:
-                    del read[next(iter(read))]
+                _remember(self.lists_ended(), key, scan)
                 self._table.sizes.learn(scan, pages, rows)
 
         return Recording(self.read(scan, taker), came)
@@ -180,8 +177,7 @@ class RemoteCursor(ScanCursor):
 
     def lists_ended(self) -> dict[object, Scan]:
         """The lists of the table that the statement has read to their ends, by ``read_key``."""
-        memory = self._table.host.statements.current.memory
-        lists = memory.setdefault(("ended", self._table.title), {})
+        lists = self._run.memory.setdefault(("ended", self._table.title), {})
         return cast("dict[object, Scan]", lists)
 
     def _start(
@@ -361,6 +357,14 @@ class _Pages(Iterator[Page]):
         close = getattr(self._pages, "close", None)
         if close is not None:
             close()
+
+
+def _remember(lists: dict[object, _T], key: object, known: _T) -> None:
+    """Notes a list as the last one of those that are known."""
+    lists.pop(key, None)
+    lists[key] = known
+    if len(lists) > _MOST_LISTS_READ:
+        del lists[next(iter(lists))]
 
 
 def _rows_of(page: Page) -> list[Row]:
