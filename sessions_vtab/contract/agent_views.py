@@ -251,13 +251,11 @@ CROSS JOIN json_each(CASE WHEN g.call_id IS NULL THEN g.calls ELSE '[0]' END) c"
     {
         "event_parts": frozenset(
             (
-                "event_name",
                 "session_name",
                 "session_id",
                 "timestamp",
                 "author",
                 "invocation_id",
-                "part",
                 "kind",
                 "function_name",
                 "call_id",
