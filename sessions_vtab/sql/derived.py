@@ -87,8 +87,8 @@ def _is_worth_it(select: exp.Select, catalog: Catalog) -> bool:
         if catalog.view(schema, table.name) is not None:
             return True
         ours = catalog.resolve(schema, table.name)
-        fans_out = ours is not None and any(one.fans_out for one in ours.capability.paths)
-        if fans_out and (select.find(exp.Group, exp.Distinct) is not None):
+        grouped = select.find(exp.Group, exp.Distinct) is not None
+        if grouped and ours is not None and ours.fans_out:
             return True
     return False
 

@@ -44,6 +44,11 @@ class OurTable:
         """``source.table``, for errors."""
         return f"{self.source}.{self.table.name}" if self.source else self.table.name
 
+    @property
+    def fans_out(self) -> bool:
+        """Whether some of its reads make a request for each row of another table."""
+        return any(path.fans_out for path in self.capability.paths)
+
 
 @dataclass(frozen=True, slots=True)
 class OurView:

@@ -182,7 +182,7 @@ def _weight(item: Item) -> int:
 
 
 def _fans_out(item: Item) -> bool:
-    return item.ours is not None and any(one.fans_out for one in item.ours.capability.paths)
+    return item.ours is not None and item.ours.fans_out
 
 
 def _is_plain(side: Side) -> bool:

@@ -18,7 +18,15 @@ from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.shapes import Block, Span, blocks, conjuncts, find
 
-__all__ = ["ParsedStatement", "condition_of_change", "parts", "queries", "read", "terms"]
+__all__ = [
+    "ParsedStatement",
+    "condition_of_change",
+    "joins_of",
+    "parts",
+    "queries",
+    "read",
+    "terms",
+]
 
 
 class _Dialect(SQLite):
@@ -251,6 +259,12 @@ def parts(node: exp.Expression, *names: str) -> Iterator[exp.Expression]:
         for part in value if isinstance(value, list) else [value]:
             if isinstance(part, exp.Expression):
                 yield part
+
+
+def joins_of(node: exp.Expression) -> list[exp.Join]:
+    """The joins of a SELECT, UPDATE or DELETE with FROM, which sqlglot keeps in two places."""
+    first: exp.Expression = node.args["from_"].this
+    return [*(node.args.get("joins") or ()), *(first.args.get("joins") or ())]
 
 
 def terms(condition: exp.Expression) -> list[exp.Expression]:

@@ -31,7 +31,7 @@ from sessions_vtab.sql.repeatable import Repeats, is_steady
 from sessions_vtab.sql.returning import keep_column_names
 from sessions_vtab.sql.semi_joins import Equality, FromClause, Joined, Term, from_clause
 from sessions_vtab.sql.shapes import Block, find, partners
-from sessions_vtab.sql.source import ParsedStatement, read, terms
+from sessions_vtab.sql.source import ParsedStatement, joins_of, read, terms
 from sessions_vtab.sql.walk import On, Walk
 
 __all__ = ["with_view_conditions"]
@@ -160,11 +160,7 @@ class _Asked:
         for (owner, condition), on in zip(ons, self.clause.ons, strict=True):
             found = terms(condition)
             self._note(found, self.source.conjuncts(on, len(found)), owner)
-        joins = [
-            *(node.args.get("joins") or ()),
-            *(node.args["from_"].this.args.get("joins") or ()),
-        ]
-        for join, item in zip(joins, self.scope.items[1:], strict=True):
+        for join, item in zip(joins_of(node), self.scope.items[1:], strict=True):
             self.equalities += self._using(join, item)
 
     def _using(self, join: exp.Join, right: Item) -> Iterator[Equality]:

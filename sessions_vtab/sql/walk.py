@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.names import Catalog, Item, Scope
-from sessions_vtab.sql.source import ParsedStatement, parts, queries
+from sessions_vtab.sql.source import ParsedStatement, joins_of, parts, queries
 
 __all__ = ["Names", "On", "Walk"]
 
@@ -121,10 +121,9 @@ class Walk:
             return []
         scope.items.append(self._item(clause.this, scope, names))
         ons: list[On] = []
-        joins = [*(node.args.get("joins") or ()), *(clause.this.args.get("joins") or ())]
         scope.opaque = bool(node.args.get("laterals"))
         natural, shared = False, dict[str, Item | None]()
-        for join in joins:
+        for join in joins_of(node):
             item = self._item(join.this, scope, names)
             item.nullable = join.side == "LEFT"
             scope.fixed |= join.side in {"RIGHT", "FULL"}
