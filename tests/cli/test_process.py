@@ -20,6 +20,7 @@ from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.progress import Progress
 from tests.children import mortal
+from tests.waiting import wait_for
 
 COMMAND = (sys.executable, "-m", "sessions_vtab")
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
@@ -197,12 +198,6 @@ def terminal(monkeypatch) -> Terminal:
 
 def seven_requests(elapsed: float) -> Progress:
     return Progress(7, None, "request", elapsed, elapsed)
-
-
-def wait_for(condition) -> None:
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
 
 
 def test_progress_is_shown_on_a_terminal_while_a_statement_takes_long(terminal):

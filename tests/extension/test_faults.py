@@ -7,9 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.extension.conftest import Host, end_process, pid_of, processes, runs
+from tests.waiting import once, wait_for
 
 INSERT = "INSERT INTO prod.sessions(session_id, user_id) VALUES ('{}', 'zed')"
 LOOKUP = "SELECT count(*) FROM prod.sessions WHERE user_id = 'nobody'"
@@ -26,14 +26,6 @@ EACH = (
 _NEEDED = 31
 """Requests of that, if nobody stops it; 16 at most are under way at a time."""
 SCAN = "SELECT count(*), count(text) FROM prod.events"
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Waits for what happens beside the test; long enough for any machine."""
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "it has not happened"
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -60,22 +52,6 @@ def each(both: SimpleNamespace, inner_host: Host) -> Iterator[Any]:
     connection = inner_host.connect()
     yield connection
     connection.close()
-
-
-@contextmanager
-def once(condition: Callable[[], bool], act: Callable[[], object]) -> Iterator[None]:
-    """Does something beside the block, as soon as a condition holds."""
-
-    def wait() -> None:
-        wait_for(condition)
-        act()
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
 
 
 # A process that ends

@@ -18,6 +18,7 @@ from sessions_vtab.errors import SessionsError, UnavailableError, UnsupportedErr
 from sessions_vtab.fetch import Client, ClientHandle, Endpoint, Reader, RequestSpec, shared_client
 from sessions_vtab.fetch.routes import open_routes
 from sessions_vtab.fetch.scope import scope_of
+from tests.waiting import wait_for
 
 DESCRIPTORS = Path("/proc/self/fd")
 
@@ -115,13 +116,6 @@ def lists(count, place="l"):
     return [RequestSpec("GET", f"/{place}/{n}", items="rows", listing=True) for n in range(count)]
 
 
-def until(done):
-    deadline = time.monotonic() + 20
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="counts descriptors in /proc")
 def test_close_leaves_no_thread_and_no_socket(server, context):
     running, url = server
@@ -129,7 +123,7 @@ def test_close_leaves_no_thread_and_no_socket(server, context):
     with closing(Client(Endpoint("prod", url))) as client:
         reader = Reader(client, context)
         pending = [reader.shared.start(call, reader.context) for call in lists(40, "hang")]
-        until(lambda: len(running.paths) == 16)
+        wait_for(lambda: len(running.paths) == 16)
         assert len(ours()) == 16
         assert len(client._sockets) == 16
         running.release.set()
@@ -138,7 +132,7 @@ def test_close_leaves_no_thread_and_no_socket(server, context):
         client.close()
         client.close()
     assert ours() == []
-    until(lambda: open_files() <= before)  # The test server's own ends go when it notices.
+    wait_for(lambda: open_files() <= before)  # The test server's own ends go when it notices.
 
 
 def test_connections_are_reused(server, context):

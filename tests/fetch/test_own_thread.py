@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from typing import Any
 
 import pytest
@@ -13,7 +13,8 @@ import pytest
 from sessions_vtab.errors import SessionsError, StoppedError
 from sessions_vtab.fetch import Client, Endpoint, NoAuth, Reader, RequestSpec, TokenPages
 from tests.fakes import FakeContext
-from tests.fetch.test_connections import Server, lists, serving, until
+from tests.fetch.test_connections import Server, lists, serving
+from tests.waiting import once, wait_for
 
 
 def get(path: str) -> RequestSpec:
@@ -151,21 +152,10 @@ class AlarmError(Exception):
     """What a signal handler of the user's raises."""
 
 
-@contextmanager
-def once_asked(server: Server, act: Callable[[], object]) -> Iterator[None]:
+def once_asked(server: Server, act: Callable[[], object]) -> AbstractContextManager[None]:
     """Something that another thread does when the server has got the request of the block."""
     before = len(server.paths)
-
-    def wait() -> None:
-        until(lambda: len(server.paths) > before)
-        act()
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
+    return once(lambda: len(server.paths) > before, act)
 
 
 class TestStopping:
@@ -222,7 +212,7 @@ class TestStopping:
         with closing(Client(Endpoint("prod", served[1], timeout=0.1))) as client:
             monkeypatch.setattr(client.clock, "wait", lambda *_: False)
             reader = Reader(client, context)
-            until(lambda: _answers(reader))
+            wait_for(lambda: _answers(reader))
             context.requests.clear()
             with pytest.raises(SessionsError, match="no response in time"):
                 reader.get(get("/hang"))

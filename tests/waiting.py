@@ -1,0 +1,36 @@
+"""Waiting for what happens beside a test; long enough for any machine, and an error after that."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+__all__ = ["once", "wait_for"]
+
+_SECONDS = 30
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Returns as soon as a condition holds."""
+    end = time.monotonic() + _SECONDS
+    while not condition():
+        assert time.monotonic() < end, "it has not happened"
+        time.sleep(0.005)
+
+
+@contextmanager
+def once(condition: Callable[[], bool], act: Callable[[], object]) -> Iterator[None]:
+    """Does something beside the block, as soon as a condition holds."""
+
+    def wait() -> None:
+        wait_for(condition)
+        act()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
