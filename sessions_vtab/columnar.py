@@ -18,8 +18,6 @@ from sessions_vtab.contract.messages import missing_extra
 from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.errors import InvalidValueError
 
-__all__ = ["Declared", "Unit", "declared_type", "require_pyarrow"]
-
 Unit: TypeAlias = Literal["ns", "us"]
 """Resolution of times. ``ns`` holds the years 1678 to 2261, ``us`` every year from 1 to 9999."""
 

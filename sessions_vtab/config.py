@@ -53,8 +53,6 @@ from sessions_vtab.settings import (
     refuse_secrets,
 )
 
-__all__ = ["VARIABLE", "Configuration", "SourceLike", "default_file", "load", "parse_source"]
-
 VARIABLE: Final = "SESSIONS_VTAB_CONFIG"
 """Environment variable that names the configuration file."""
 

@@ -36,8 +36,6 @@ if TYPE_CHECKING:  # The latter imports sqlglot, which many statements do not ne
     from sessions_vtab.sql.occurrences import Condition
     from sessions_vtab.vtab.looking import Look
 
-__all__ = ["Connection", "Tally", "close_sources", "connect", "open_sources", "register"]
-
 
 class Tally(NamedTuple):
     """A moment between two statements.

@@ -16,8 +16,6 @@ from sessions_vtab.sql.parameters import distribute
 from sessions_vtab.vtab.host import Host
 from sessions_vtab.vtab.transactions import locked
 
-__all__ = ["Cursor"]
-
 _SHOWN: Final = 60
 """Characters of a statement that a cursor shows of itself."""
 

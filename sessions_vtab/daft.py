@@ -32,7 +32,6 @@ try:
 except ImportError:
     raise missing_extra("The Daft data source", "daft", "daft") from None
 
-__all__ = ["SessionsSource", "read_sessions"]
 
 _KEYS: Final = ("session_id", "user_id")
 """Columns whose equality with a text is left to the source as well."""

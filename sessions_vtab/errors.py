@@ -34,36 +34,6 @@ They never hold a secret. Every class survives pickling.
 
 from __future__ import annotations
 
-__all__ = [
-    "BudgetError",
-    "BusyError",
-    "ConfigurationError",
-    "ConflictError",
-    "CredentialError",
-    "ForbiddenError",
-    "InvalidValueError",
-    "MissingExtraError",
-    "MissingParameterError",
-    "NotFoundError",
-    "ProtocolError",
-    "QueuedWritesError",
-    "ReadOnlyError",
-    "RefusedError",
-    "SessionsError",
-    "StatementError",
-    "StoppedError",
-    "StoreError",
-    "ThrottledError",
-    "TransientError",
-    "UnavailableError",
-    "UnknownNameError",
-    "UnknownOutcomeError",
-    "UnsupportedError",
-    "WriteError",
-    "inherited",
-    "notes_of",
-]
-
 
 class SessionsError(Exception):
     """Base of everything this package raises on purpose."""

@@ -20,8 +20,6 @@ from sessions_vtab.contract.agent_views import views_of
 from sessions_vtab.contract.backend import Backend
 from sessions_vtab.contract.model import Column, quoted
 
-__all__ = ["SessionsAdapter"]
-
 _LABELS: Final = {
     "text": "s",
     "integer": "#",

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any, Final
 
-__all__ = ["SHOWN", "html_table"]
-
 SHOWN: Final = 20
 """Rows that a notebook shows of a result; the rest is not read for that."""
 

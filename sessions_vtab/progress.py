@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-__all__ = ["EVERY", "FIRST", "Progress", "ProgressWatch", "ipython_line"]
-
 FIRST: Final = 1.0
 """Seconds after which a statement takes long enough to say how far it is."""
 EVERY: Final = 0.2

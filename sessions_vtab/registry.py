@@ -24,17 +24,6 @@ from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.verify import CHECKED, verify, with_checked_rows
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
 
-__all__ = [
-    "BUILT_IN",
-    "GROUP",
-    "backend_class",
-    "meant",
-    "names",
-    "opened",
-    "register",
-    "url_forms",
-]
-
 GROUP: Final = "sessions_vtab.backends"
 """The entry-point group of backends that other packages add."""
 

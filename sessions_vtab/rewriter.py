@@ -31,7 +31,6 @@ from sessions_vtab.vtab.rows import OPERATIONS, PREVIEW, captured_name
 if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
     from sessions_vtab.sql.occurrences import Condition
 
-__all__ = ["Script", "StatementRewriter", "Step"]
 
 _RENAMES: Final = frozenset(("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "ROLLBACK"))
 _LOCKING: Final = frozenset(("IMMEDIATE", "EXCLUSIVE"))

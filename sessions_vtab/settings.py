@@ -14,14 +14,6 @@ from typing import Any, Final, NoReturn
 from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.errors import ConfigurationError, CredentialError
 
-__all__ = [
-    "GENERIC",
-    "check_identifier",
-    "check_source_name",
-    "generic_settings",
-    "refuse_secrets",
-]
-
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 # Words SQLite does not take as an unquoted schema name, and the words of joins, which read badly

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["mortal"]
-
 _SECONDS: Final = 300
 _PR_SET_PDEATHSIG: Final = 1
 

@@ -14,8 +14,6 @@ import pytest
 from sessions_vtab.emulator import front
 from sessions_vtab.fetch import Clock, deadline
 
-__all__ = ["RealClock", "delays_end_together", "delays_use_up_timeouts", "waits_pass_at_once"]
-
 
 class RealClock(Clock):
     """The machine's, in every test."""

@@ -8,8 +8,6 @@ from sessions_vtab.contract.backend import Backend
 from sessions_vtab.contract.capability import AccessPath, Capability, Writes
 from sessions_vtab.contract.model import ColumnType, Table
 
-__all__ = ["matrix"]
-
 _HEADINGS = ("backend", "table", "found by", "filtered by the API", "ordered by", "written")
 
 

@@ -9,8 +9,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from sessions_vtab.testing.generator import Query, queries
 
-__all__ = ["ask"]
-
 
 def ask(count: int, seed: int, check: Callable[[Query], None]) -> None:
     """Gives so many statements to a check, without making them smaller where it fails."""

@@ -12,8 +12,6 @@ import pytest
 
 from sessions_vtab.testing.conformance import Shape, Suite
 
-__all__ = ["check_each", "grouped"]
-
 
 def _group(shape: Shape) -> str:
     return shape.name.rpartition("-")[0]

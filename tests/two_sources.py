@@ -11,8 +11,6 @@ from sessions_vtab.contract.model import quoted
 from sessions_vtab.testing.conformance import Suite
 from sessions_vtab.testing.oracle import read_known
 
-__all__ = ["TwoSources"]
-
 _TABLE = re.compile(r"\{([a-z]+)\}")
 
 

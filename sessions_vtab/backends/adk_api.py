@@ -14,8 +14,6 @@ from sessions_vtab import rest
 from sessions_vtab.contract import agent_events
 from sessions_vtab.contract.tables import EVENT_PARTS, EVENTS, SESSIONS, event_columns, fact_columns
 
-__all__ = ["AdkApiBackend"]
-
 _SESSION = "apps/{app_name}/users/{user_id}/sessions/{session_id}"
 _ALL = "/apps/{app_name}/users/{user_id}/sessions"
 _EVENT = f"{_SESSION}/events/{{event_id}}"

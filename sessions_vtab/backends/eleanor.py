@@ -31,8 +31,6 @@ from sessions_vtab import rest
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.tables import PARTICIPANTS, SCOPE_COLUMNS, SESSIONS, session_columns
 
-__all__ = ["EleanorBackend"]
-
 _SESSION: Final = "namespaces/{namespace}/sessions/{session_id}"
 _ONE: Final = "/sessions/{namespace}/{session}"
 _BOUND: Final = f"{_ONE}/participants/{{participant}}"

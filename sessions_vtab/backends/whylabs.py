@@ -15,8 +15,6 @@ from sessions_vtab.contract import times
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.tables import SESSIONS, session_columns
 
-__all__ = ["WhylabsBackend"]
-
 _MS, _DAY = 1_000_000, 86_400_000
 _JOINT = 3
 """Profiles that a joint link shows; further ones are left out (contract, section 4)."""

@@ -12,8 +12,6 @@ from sessions_vtab.cli.habits import shell_command
 from sessions_vtab.cli.options import COMMANDS, FORMAT_NAMES, Command, add_common, add_shell
 from sessions_vtab.contract.messages import did_you_mean
 
-__all__ = ["command_line", "parse"]
-
 _NAMES: Final = tuple(command.name for command in COMMANDS)
 
 _URL: Final = re.compile(r"(?:\w[\w-]*=)?[a-z]\w*:/\S*")

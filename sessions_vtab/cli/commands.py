@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sessions_vtab.cli.session import ScriptSession
     from sessions_vtab.connection import Connection
 
-__all__ = ["dispatch"]
 
 _OK, _FAILED = 0, 1
 

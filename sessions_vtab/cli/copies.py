@@ -21,8 +21,6 @@ from sessions_vtab.scanning.estimate import duration, requests_of
 from sessions_vtab.snapshot import Estimate, SnapshotProgress, SnapshotReport, snapshot
 from sessions_vtab.snapshot.parquet import require_pyarrow, write_parquet
 
-__all__ = ["take", "write"]
-
 _OK, _FAILED = 0, 1
 _EVERY: Final = 0.2
 _EXAMPLE: Final = 10_000

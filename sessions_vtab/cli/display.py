@@ -23,29 +23,6 @@ if TYPE_CHECKING:
     from sessions_vtab.contract.capability import Filter
     from sessions_vtab.hints import Problem
 
-__all__ = [
-    "ASCII",
-    "BOX",
-    "COLUMN",
-    "PLAIN",
-    "Row",
-    "Sheet",
-    "Style",
-    "TableFrame",
-    "by_operators",
-    "counted",
-    "escaped",
-    "footer",
-    "is_terminal",
-    "literal",
-    "moves_cursor",
-    "operators",
-    "render",
-    "seconds",
-    "style_for",
-    "terminal_size",
-    "width",
-]
 
 # What a terminal acts upon: control characters but newline and tab, and the characters that turn
 # the direction of text (Unicode Standard Annex 9), with which a value can look like another.

@@ -21,17 +21,6 @@ from sessions_vtab.connection import Connection
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.progress import EVERY, FIRST, Progress
 
-__all__ = [
-    "CLEAR",
-    "Execution",
-    "execute",
-    "paused",
-    "prepare",
-    "progress",
-    "progress_of",
-    "terminal_question",
-]
-
 _STEPS: Final = 100_000
 """SQLite steps between two looks at Ctrl-C: some milliseconds."""
 

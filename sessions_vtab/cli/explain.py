@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from sessions_vtab.contract.source import Source
     from sessions_vtab.sql.occurrences import Condition
 
-__all__ = ["Expected", "Writing", "examine_write", "expected", "explain", "reasons", "short_url"]
 
 _GATHERS: Final = re.compile(r"USE TEMP B-TREE FOR (?:GROUP|ORDER) BY")
 _LIMIT: Final = re.compile(r"\blimit\b", re.IGNORECASE)

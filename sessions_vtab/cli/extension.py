@@ -14,8 +14,6 @@ from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import ConfigurationError, SessionsError
 from sessions_vtab.extension import load, loadable_path
 
-__all__ = ["CLIENTS", "show", "write_catalog"]
-
 CLIENTS: Final = (
     ("sqlite3 shell", 'sqlite3 -cmd ".load {path}"'),
     ("Python", "sessions_vtab.extension.load(connection)"),

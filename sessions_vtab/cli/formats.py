@@ -28,9 +28,6 @@ from sessions_vtab.cli.display import (
 )
 from sessions_vtab.contract.model import quoted
 
-__all__ = ["AUTO", "FORMATS", "NOTES", "SQLITE_MODES", "Format", "automatic", "distinct"]
-
-
 Format: TypeAlias = Callable[[Sequence[str], Iterable[Row], Style], Iterator[str]]
 """Column names and rows to pieces of text, each made of whole lines."""
 

@@ -9,8 +9,6 @@ from typing import Final
 
 from sessions_vtab.contract.messages import did_you_mean
 
-__all__ = ["ELSEWHERE", "command_name", "shell_command"]
-
 _SOURCES: Final = (
     "Each source is a schema. Write its name before the table, such as prod.sessions; the first"
     " --source given is the default."

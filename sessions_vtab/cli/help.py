@@ -31,8 +31,6 @@ from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.vtab import logs
 from sessions_vtab.vtab.host import OpenSource
 
-__all__ = ["Reference", "SourceHelp", "all_pages", "index", "page", "reference_of", "topics"]
-
 VIEW_NAMES: Final[Mapping[str, View]] = {view.name: view for view in VIEWS}
 
 _NARROW: Final = 56

@@ -10,16 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-__all__ = [
-    "COMMANDS",
-    "FORMAT_NAMES",
-    "MODE_NAMES",
-    "UNASKED",
-    "Command",
-    "add_common",
-    "add_shell",
-]
-
 FORMAT_NAMES: Final = (
     *("table", "json", "jsonl", "csv", "tsv", "markdown", "box", "grid", "column", "line", "list"),
     *("quote", "insert", "html"),

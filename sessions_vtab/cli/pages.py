@@ -21,30 +21,6 @@ from sessions_vtab.contract.messages import install_command, packages_of
 from sessions_vtab.contract.times import ACCEPTED
 from sessions_vtab.scanning.estimate import APPENDS, QUOTA, QUOTA_ROWS
 
-__all__ = [
-    "ADK",
-    "ALIASES",
-    "DASHBOARD",
-    "DOCS",
-    "EVAL_SET",
-    "IDLE",
-    "MCP_CLIENTS",
-    "QUESTIONS",
-    "RESUME",
-    "TOPICS",
-    "Block",
-    "Code",
-    "Grid",
-    "Heading",
-    "Page",
-    "Prose",
-    "document",
-    "markdown",
-    "page_of",
-    "service_pages",
-    "text",
-]
-
 _INDENT = "  "
 _GAP = 2
 _NARROWEST = 30

@@ -29,15 +29,6 @@ if TYPE_CHECKING:
     from sessions_vtab.contract.source import Source
     from sessions_vtab.sql.occurrences import Condition
 
-__all__ = [
-    "PlanStep",
-    "ReadTable",
-    "RequestEstimate",
-    "TableReading",
-    "examine",
-    "parse_step",
-    "steps",
-]
 
 _SCAN: Final = re.compile(
     r"(?:SCAN|SEARCH) (\S+)(?: EXISTS)? VIRTUAL TABLE INDEX \d+:(.*?)"

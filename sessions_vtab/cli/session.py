@@ -24,8 +24,6 @@ from sessions_vtab.errors import BudgetError, SessionsError
 from sessions_vtab.sql import lexer
 from sessions_vtab.vtab.blame import blamed
 
-__all__ = ["Failed", "ScriptSession", "ScriptStatement", "described", "note_cost", "split"]
-
 
 @dataclass(frozen=True, slots=True)
 class ScriptStatement:

@@ -22,8 +22,6 @@ from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, SQLITE_MODES, automa
 from sessions_vtab.cli.streams import default_pager, fitted, output, show
 from sessions_vtab.contract.messages import did_you_mean
 
-__all__ = ["ShellSettings"]
-
 _YES: Final = frozenset(("on", "yes", "true", "1"))
 _NO: Final = frozenset(("off", "no", "false", "0"))
 

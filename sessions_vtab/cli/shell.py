@@ -39,7 +39,6 @@ from sessions_vtab.hints import names_of
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
 
-__all__ = ["Shell", "interact"]
 
 _OK, _FAILED = 0, 1
 _PRINTED: Final = (apsw.Error, SessionsError, apsw.shell.Shell.Error, OSError, UnicodeError)

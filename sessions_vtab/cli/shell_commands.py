@@ -37,7 +37,6 @@ from sessions_vtab.hints import names_of
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
 
-__all__ = ["BUDGETS", "Commands", "mark_seen"]
 
 BUDGETS: Final = ("max_writes", "max_requests")
 _REQUESTS: Final = """

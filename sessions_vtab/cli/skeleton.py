@@ -14,8 +14,6 @@ from typing import Final
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.registry import BUILT_IN
 
-__all__ = ["write"]
-
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _LONGEST: Final = 40
 

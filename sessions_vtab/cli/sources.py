@@ -28,8 +28,6 @@ from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import ConfigurationError, SessionsError, UnknownNameError
 
-__all__ = ["banner", "checked", "choices", "initialise", "listed", "require", "version_line"]
-
 _HINTS = (
     "Statements end with ;   .tables  .help sessions  .help append_event  .explain SELECT ..  .quit"
 )

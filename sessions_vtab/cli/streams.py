@@ -22,21 +22,6 @@ from typing import IO, Final
 from sessions_vtab.cli.display import moves_cursor, terminal_size, width
 from sessions_vtab.errors import ConfigurationError
 
-__all__ = [
-    "default_pager",
-    "fitted",
-    "help_command",
-    "output",
-    "program",
-    "read_sql",
-    "require_text",
-    "show",
-    "unusable",
-    "unwritable",
-    "use_utf8",
-    "write_whole",
-]
-
 
 def write_whole() -> None:
     """Makes standard output keep what a signal cuts off a write.

@@ -21,17 +21,6 @@ from sessions_vtab.contract.model import Column, Function, quoted, sql_type
 from sessions_vtab.errors import InvalidValueError, UnknownNameError
 from sessions_vtab.hints import Names, mentions, names_of
 
-__all__ = [
-    "Import",
-    "candidates",
-    "import_rows",
-    "inspect_table",
-    "matching",
-    "parse_import",
-    "schema_text",
-    "table_lines",
-]
-
 _HEAD: Final = ("column", "type", "sent", "written", "meaning")
 _ROOM: Final = 9
 

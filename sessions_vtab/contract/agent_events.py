@@ -21,17 +21,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.values import dump_json, well_formed
 
-__all__ = [
-    "FACTS",
-    "Documents",
-    "Fact",
-    "camel",
-    "in_api_names",
-    "part_columns",
-    "parts_of",
-    "text_of",
-]
-
 
 class Documents(NamedTuple):
     """The JSON values of an event that its facts are read from; None for one that is absent.

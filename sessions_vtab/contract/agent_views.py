@@ -21,8 +21,6 @@ from typing import Final
 from sessions_vtab.contract.backend import Backend
 from sessions_vtab.contract.model import Column, ColumnType, quoted
 
-__all__ = ["VIEWS", "View", "views_for", "views_of"]
-
 _TEXT, _INTEGER = ColumnType.TEXT, ColumnType.INTEGER
 _TIME, _JSON = ColumnType.TIME, ColumnType.JSON
 

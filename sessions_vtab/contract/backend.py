@@ -28,8 +28,6 @@ from sessions_vtab.contract.values import dump_json
 from sessions_vtab.contract.write import Outcome, Request, Write
 from sessions_vtab.errors import UnsupportedError
 
-__all__ = ["Arguments", "Backend", "Context", "Resource", "Routine", "Transaction"]
-
 Arguments: TypeAlias = Mapping[str, Value]
 """Arguments of a function by parameter name: canonical, without the NULL ones."""
 

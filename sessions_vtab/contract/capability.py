@@ -15,19 +15,6 @@ from types import MappingProxyType
 from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Op, Value
 from sessions_vtab.errors import UnsupportedError
 
-__all__ = [
-    "EQUALITY",
-    "RANGE",
-    "AccessPath",
-    "Capability",
-    "Connective",
-    "Filter",
-    "HiddenRows",
-    "ValueForm",
-    "Within",
-    "Writes",
-]
-
 EQUALITY = frozenset((Op.EQ, Op.IN))
 RANGE = frozenset((Op.LT, Op.LE, Op.GT, Op.GE))
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["create_private", "identity", "make_private"]
-
 _PRIVATE = 0o700
 
 

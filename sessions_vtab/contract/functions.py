@@ -5,8 +5,6 @@ from __future__ import annotations
 from sessions_vtab.contract.model import Column, ColumnType, Function
 from sessions_vtab.contract.tables import CONTENT_FIELDS, SESSIONS
 
-__all__ = ["FUNCTIONS"]
-
 _TEXT, _INTEGER, _BOOLEAN = ColumnType.TEXT, ColumnType.INTEGER, ColumnType.BOOLEAN
 _TIME, _JSON, _BLOB = ColumnType.TIME, ColumnType.JSON, ColumnType.BLOB
 

@@ -7,15 +7,6 @@ from collections.abc import Iterable
 
 from sessions_vtab.errors import MissingExtraError
 
-__all__ = [
-    "did_you_mean",
-    "install_command",
-    "missing_extra",
-    "nearest",
-    "packages_of",
-    "raised_in",
-]
-
 _SIMILAR = 0.6
 """Least ratio of ``difflib``; its own default."""
 

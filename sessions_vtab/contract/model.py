@@ -8,18 +8,6 @@ from enum import Enum
 from functools import cached_property
 from types import MappingProxyType
 
-__all__ = [
-    "ARGUMENTS",
-    "PLAN_COLUMNS",
-    "PUSH",
-    "Column",
-    "ColumnType",
-    "Function",
-    "Table",
-    "quoted",
-    "sql_type",
-]
-
 
 class ColumnType(Enum):
     """What a column holds. How each is declared in SQL: ``sql_type``."""

@@ -14,29 +14,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-__all__ = [
-    "BINARY",
-    "EVERYTHING",
-    "NOTHING",
-    "TIMESTAMP",
-    "AllOf",
-    "AnyOf",
-    "Compare",
-    "Field",
-    "Member",
-    "Not",
-    "Nothing",
-    "Null",
-    "Op",
-    "Predicate",
-    "Slot",
-    "Value",
-    "fields",
-    "known",
-    "literal",
-    "to_sql",
-]
-
 Value: TypeAlias = str | int | float | bytes | None
 """A value as SQLite knows it."""
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["Rule"]
-
 
 class Rule(Enum):
     """Why a condition is sent, or why it is not.

@@ -20,8 +20,6 @@ from sessions_vtab.contract.predicate import (
     known,
 )
 
-__all__ = ["Counted", "Order", "Page", "Row", "Scan"]
-
 Row: TypeAlias = tuple[Value, ...]
 """SQLite values in the order of ``Table.columns``; None for columns that were not asked for.
 

@@ -28,8 +28,6 @@ from sessions_vtab.contract.templates import parse_name
 from sessions_vtab.contract.write import Outcome, OutcomeState, Request, Write
 from sessions_vtab.errors import ConfigurationError, InvalidValueError, SessionsError
 
-__all__ = ["scoped"]
-
 
 def scoped(backend: Backend, source: Source) -> Backend:
     """The backend itself, or one that stays within the source's ``scopes``.

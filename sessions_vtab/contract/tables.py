@@ -8,28 +8,6 @@ from __future__ import annotations
 
 from sessions_vtab.contract.model import Column, ColumnType, Table
 
-__all__ = [
-    "AGENT_EVENTS",
-    "CONTENT_FIELDS",
-    "EVENTS",
-    "EVENT_COLUMNS",
-    "EVENT_PARTS",
-    "FACT_COLUMNS",
-    "FACT_REMEDY",
-    "FILES",
-    "PARTICIPANTS",
-    "REASONING_ENGINES",
-    "SCOPE_COLUMNS",
-    "SESSIONS",
-    "SESSION_COLUMNS",
-    "UPLOAD_SESSIONS",
-    "UPLOAD_SESSION_COLUMNS",
-    "UPLOAD_SESSION_FILES",
-    "event_columns",
-    "fact_columns",
-    "session_columns",
-]
-
 _TEXT, _INTEGER = ColumnType.TEXT, ColumnType.INTEGER
 _BOOLEAN, _TIME, _JSON = ColumnType.BOOLEAN, ColumnType.TIME, ColumnType.JSON
 

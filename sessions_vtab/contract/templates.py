@@ -14,17 +14,6 @@ from functools import cache, lru_cache
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
 
-__all__ = [
-    "PLACEHOLDER",
-    "UNADDRESSABLE",
-    "Places",
-    "encoded",
-    "name_of",
-    "parse_name",
-    "places_of",
-    "shape",
-]
-
 PLACEHOLDER: Final = re.compile(r"\{\+?(\w+)\}", re.ASCII)
 
 UNADDRESSABLE: Final = frozenset(("", ".", ".."))

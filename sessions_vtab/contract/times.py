@@ -17,8 +17,6 @@ from datetime import date, datetime
 
 from sessions_vtab.errors import InvalidValueError
 
-__all__ = ["ACCEPTED", "canonical", "compare", "now", "parse", "require", "to_rfc3339", "to_text"]
-
 ACCEPTED = "'2026-01-01', '2026-01-01 09:00:00.123', '2026-01-01T10:00:00+01:00' or epoch seconds"
 """Examples of accepted forms, for error messages."""
 

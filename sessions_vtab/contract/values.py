@@ -11,16 +11,6 @@ from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import InvalidValueError
 
-__all__ = [
-    "accept",
-    "dump_json",
-    "is_object",
-    "load_json",
-    "minified",
-    "well_formed",
-    "well_formed_bindings",
-]
-
 _MAX_INTEGER: Final = 2**63
 _AS_TEXT: Final = (
     "To store it as the text of a message, write"

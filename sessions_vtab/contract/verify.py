@@ -25,8 +25,6 @@ from sessions_vtab.contract.model import ColumnType, Function, Table
 from sessions_vtab.contract.scan import Page, Scan
 from sessions_vtab.errors import ConfigurationError
 
-__all__ = ["CHECKED", "problems", "rows_checked", "verify", "with_checked_rows", "wrong_row"]
-
 _IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _ACTIONS: Final = ("insert", "update", "delete")
 

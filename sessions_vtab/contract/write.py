@@ -10,8 +10,6 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.errors import SessionsError
 
-__all__ = ["Action", "Outcome", "OutcomeState", "Request", "Write"]
-
 
 class Action(StrEnum):
     """What happens to the row."""

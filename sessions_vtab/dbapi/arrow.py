@@ -32,7 +32,6 @@ from sessions_vtab.errors import InvalidValueError
 if TYPE_CHECKING:
     from sessions_vtab.dbapi.types import Column
 
-__all__ = ["BATCH", "Schema", "arrow_table", "declared_batches", "record_batches"]
 
 Schema: TypeAlias = Literal["declared", "values"]
 """What decides the types of the columns."""

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from sessions_vtab.dbapi import Connection
     from sessions_vtab.dbapi.limits import StatementClock
 
-__all__ = ["Cursor"]
 
 _T = TypeVar("_T")
 

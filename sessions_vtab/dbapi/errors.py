@@ -16,21 +16,6 @@ from sessions_vtab import cursor as engine_cursor
 from sessions_vtab import errors
 from sessions_vtab.vtab.blame import blamed
 
-__all__ = [
-    "DataError",
-    "DatabaseError",
-    "Error",
-    "IntegrityError",
-    "InterfaceError",
-    "InternalError",
-    "NotSupportedError",
-    "OperationalError",
-    "ProgrammingError",
-    "Warning",
-    "raise_translated",
-    "translated",
-]
-
 
 class Warning(Exception):  # noqa: A001, N818  # The name PEP 249 gives it.
     """An important warning; none is raised so far."""

@@ -14,8 +14,6 @@ from sessions_vtab.dbapi.errors import ProgrammingError
 from sessions_vtab.errors import inherited
 from sessions_vtab.vtab.access import Authorizer
 
-__all__ = ["Guard", "StatementClock", "Turn", "Watch"]
-
 _IDLE: Final = 60.0
 """Seconds after which the thread looks whether anybody still has the connection."""
 _AGAIN: Final = 0.05

@@ -17,27 +17,6 @@ from sessions_vtab.dbapi.errors import DataError, ProgrammingError
 from sessions_vtab.vtab.host import OpenSource
 from sessions_vtab.vtab.rows import captured_name
 
-__all__ = [
-    "BINARY",
-    "DATETIME",
-    "NUMBER",
-    "ROWID",
-    "STRING",
-    "Binary",
-    "Column",
-    "Date",
-    "DateFromTicks",
-    "Described",
-    "Time",
-    "TimeFromTicks",
-    "Timestamp",
-    "TimestampFromTicks",
-    "bound",
-    "described",
-    "is_whole_table",
-    "with_datetimes",
-]
-
 
 class TypeCode(str):
     """A type code of ``Cursor.description``: equal to the value of its ``ColumnType``.

@@ -36,8 +36,6 @@ from sessions_vtab.emulator.service import (
     detail,
 )
 
-__all__ = ["service"]
-
 
 class _Body(BaseModel):
     """A request body in camelCase; unknown keys are ignored, as whylogs sends some."""

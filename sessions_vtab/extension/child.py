@@ -42,8 +42,6 @@ from sessions_vtab.vtab.function import FunctionTable
 from sessions_vtab.vtab.statements import RunningStatement
 from sessions_vtab.vtab.table import SourceTable
 
-__all__ = ["HostSession", "main", "serve", "step", "write"]
-
 _DESCRIPTORS: Final = 4096
 _UNANSWERED: Final = (b"D", b"X")
 _CANCEL: Final = b"K"

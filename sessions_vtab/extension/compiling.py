@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-__all__ = ["FILE_NAME", "REQUIRED", "compile_library"]
-
 REQUIRED: Final = "SESSIONS_VTAB_EXTENSION"
 """Environment variable: ``required`` makes a build without the extension an error."""
 

@@ -20,21 +20,6 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import SessionsError, StoppedError, UnsupportedError
 from sessions_vtab.vtab.statements import RunningStatement
 
-__all__ = [
-    "PROTOCOL",
-    "RESULT",
-    "RUN_FIRST",
-    "HostedConnection",
-    "HostedStatements",
-    "Offered",
-    "RunFirstError",
-    "SocketLink",
-    "code_of",
-    "decoded",
-    "encoded",
-    "text_of",
-]
-
 PROTOCOL: Final = 1
 """Of requests and answers; the C side has the same number."""
 

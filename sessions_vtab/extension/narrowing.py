@@ -33,8 +33,6 @@ from sessions_vtab.sql.rewrite import occurrences_of
 from sessions_vtab.vtab.host import Host
 from sessions_vtab.vtab.table import SourceTable
 
-__all__ = ["Narrowing", "said"]
-
 _TEXTS: Final = 200
 _TELLING: Final = frozenset(("OR", "NOT", "->", "->>", "JSON_EXTRACT", "LOWER", "UPPER"))
 """Without any of these SQLite offers every condition by itself."""

@@ -20,8 +20,6 @@ from sessions_vtab.vtab.look_ahead import Outer
 from sessions_vtab.vtab.remote_cursor import RemoteCursor
 from sessions_vtab.vtab.statements import RunningStatement
 
-__all__ = ["About", "Batch", "HostScan", "Scans", "columns_of"]
-
 Batch = tuple[int, list[Any]]
 """Whether no more rows come, and the rows: tuples of the columns asked for, or bare values."""
 
@@ -34,7 +32,7 @@ _CLOCK_EACH: Final = 16
 _LAST_BIT: Final = 63
 
 
-class RowCursor(Protocol):
+class _RowCursor(Protocol):
     """A cursor of a table or function."""
 
     @property
@@ -92,7 +90,7 @@ class HostScan:
     """
 
     def __init__(
-        self, cursor: RowCursor, statement: RunningStatement, about: About, shape: tuple[int, int]
+        self, cursor: _RowCursor, statement: RunningStatement, about: About, shape: tuple[int, int]
     ) -> None:
         self.cursor = cursor
         self.statement = statement

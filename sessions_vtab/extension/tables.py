@@ -28,8 +28,6 @@ from sessions_vtab.vtab.install import NameKind, add_logs, contents
 from sessions_vtab.vtab.modules import SourceModule
 from sessions_vtab.vtab.table import SourceTable
 
-__all__ = ["ConnectedTable", "Entry", "Tables", "created", "functions_of"]
-
 Entry: TypeAlias = tuple[str, str, str, str, int]
 """Schema, name there, source, table of the source or CREATE VIEW statement, kind."""
 

@@ -16,8 +16,6 @@ from typing import Any, Protocol, TypeVar
 from sessions_vtab.contract.messages import install_command
 from sessions_vtab.errors import CredentialError, MissingExtraError, SessionsError, UnavailableError
 
-__all__ = ["NO_AUTH", "ApiKey", "Auth", "Bearer", "Google", "NoAuth", "Secret", "asked"]
-
 T = TypeVar("T")
 
 _TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105  # The variable's name.

@@ -13,8 +13,6 @@ import httpx
 from sessions_vtab.fetch import deadline
 from sessions_vtab.fetch.routes import Received
 
-__all__ = ["ENCODINGS", "TooLongError", "read_body"]
-
 ENCODINGS = "gzip, deflate"
 """What ``read_body`` understands, as Accept-Encoding says it."""
 

@@ -15,8 +15,6 @@ from typing import IO, TypeAlias
 from sessions_vtab.fetch.call import Response
 from sessions_vtab.fetch.limits import Clock
 
-__all__ = ["Key", "ResponseCache", "Spool", "SpoolPlace", "TimedCache", "fingerprint"]
-
 
 @dataclass(frozen=True, slots=True)
 class SpoolPlace:

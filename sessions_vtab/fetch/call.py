@@ -17,19 +17,6 @@ from sessions_vtab.contract.values import well_formed
 from sessions_vtab.errors import InvalidValueError, ProtocolError
 from sessions_vtab.fetch.redact import plain
 
-__all__ = [
-    "READ",
-    "WRITE",
-    "Item",
-    "MultipartForm",
-    "RequestSpec",
-    "Response",
-    "ResponseMatcher",
-    "is_plain",
-    "message_of",
-    "path",
-]
-
 READ = "read"
 WRITE = "write"
 

@@ -43,8 +43,6 @@ from sessions_vtab.fetch.problems import acted_unreadably, stopped
 from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.routes import Routes, Shortcut, open_routes
 
-__all__ = ["Client", "ClientHandle", "Sender", "readable", "record", "shared_client"]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

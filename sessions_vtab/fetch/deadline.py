@@ -19,8 +19,6 @@ from typing import Any, TypeAlias
 
 import httpcore
 
-__all__ = ["SLICE", "TimedBackend", "check", "within"]
-
 SLICE = 0.05
 """Seconds between two looks at whether the user wants to stop."""
 

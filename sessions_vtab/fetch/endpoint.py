@@ -20,8 +20,6 @@ from sessions_vtab.errors import ConfigurationError, CredentialError, SessionsEr
 from sessions_vtab.fetch.auth import NO_AUTH, Auth, NoAuth
 from sessions_vtab.fetch.call import ResponseMatcher
 
-__all__ = ["Endpoint", "Origin", "check_target", "is_loopback", "origin_of"]
-
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _NAT64 = IPv6Network("64:ff9b::/96")
 """RFC 6052; a network's own prefix for it (RFC 8215, 64:ff9b:1::/48) is not global."""

@@ -34,7 +34,6 @@ from sessions_vtab.fetch.routes import Received, Shortcut
 if TYPE_CHECKING:
     from sessions_vtab.fetch.client import Sender
 
-__all__ = ["CONNECT_TIMEOUT", "Exchange", "shut"]
 
 CONNECT_TIMEOUT = 5.0
 """Seconds for a connection to be made."""

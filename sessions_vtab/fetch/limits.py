@@ -14,8 +14,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-__all__ = ["Clock", "RateLimiter"]
-
 
 class Clock:
     """Time, waiting and chance in one object, so that tests can do without them."""

@@ -21,8 +21,6 @@ from sessions_vtab.fetch.client import Sender
 from sessions_vtab.fetch.problems import acted_unreadably
 from sessions_vtab.fetch.redact import plain
 
-__all__ = ["finish_operation"]
-
 _FIRST, _GROWTH, _LONGEST, _OVERALL = 0.5, 1.5, 5.0, 120.0
 
 # Numbers of google.rpc.Code that mean something more exact than "refused".

@@ -11,8 +11,6 @@ from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.fetch.auth import Secret
 
-__all__ = ["KeyOptions", "Options", "validated", "with_prefix"]
-
 
 class Options(BaseModel):
     """Base of the settings of a backend; an unknown one is an error."""

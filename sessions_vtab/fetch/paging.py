@@ -13,15 +13,6 @@ if TYPE_CHECKING:
     from sessions_vtab.fetch.reader import Reader
     from sessions_vtab.fetch.scope import PendingRequest
 
-__all__ = [
-    "AfterPages",
-    "NumberedPages",
-    "PageIterator",
-    "Paginator",
-    "SinglePage",
-    "StopAfter",
-    "TokenPages",
-]
 
 _LONGEST_TOKEN = 4096
 

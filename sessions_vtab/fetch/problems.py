@@ -26,20 +26,6 @@ from sessions_vtab.fetch.call import RequestSpec, Response, message_of
 from sessions_vtab.fetch.endpoint import Endpoint
 from sessions_vtab.fetch.redact import plain, redact
 
-__all__ = [
-    "acted_unreadably",
-    "broken",
-    "doubtful",
-    "endless",
-    "may_have_acted",
-    "no_answer",
-    "refusal",
-    "stopped",
-    "too_long",
-    "unexpected",
-    "unsendable",
-]
-
 _CLASSES: dict[int, type[SessionsError]] = {
     401: CredentialError,
     403: ForbiddenError,

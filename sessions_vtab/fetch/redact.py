@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote_to_bytes
 
-__all__ = ["CUT", "plain", "redact"]
-
 CUT = "[cut]"
 """What stands in place of a secret."""
 

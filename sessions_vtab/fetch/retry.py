@@ -14,8 +14,6 @@ from enum import Enum
 
 from sessions_vtab.fetch.call import RequestSpec
 
-__all__ = ["RETRIES", "Failure", "RetryPolicy", "backoff", "may_retry", "retry_after"]
-
 _THROTTLED = 429
 _TRANSIENT = frozenset((408, _THROTTLED))
 _SERVER_ERROR = 500

@@ -26,8 +26,6 @@ from sessions_vtab.fetch.call import is_plain
 from sessions_vtab.fetch.deadline import TimedBackend
 from sessions_vtab.fetch.endpoint import is_loopback
 
-__all__ = ["KEEP_ALIVE", "Connections", "Received", "Routes", "Shortcut", "open_routes"]
-
 KEEP_ALIVE: Final = 30.0
 """Seconds for which an idle connection is kept."""
 

@@ -23,24 +23,6 @@ from sessions_vtab.contract.scan import Row
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch.call import Item
 
-__all__ = [
-    "DecodeContext",
-    "Getter",
-    "OfPage",
-    "RowDecoder",
-    "column_of",
-    "encode_all",
-    "epoch_of",
-    "flag_of",
-    "json_of",
-    "make_encoder",
-    "null_if",
-    "number_of",
-    "text_of",
-    "time_of",
-    "value_of",
-]
-
 _MICROS: Final = 1_000_000
 _NONE: Final = type(None)
 

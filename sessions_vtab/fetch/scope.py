@@ -23,8 +23,6 @@ from sessions_vtab.fetch.deadline import SLICE
 from sessions_vtab.fetch.exchange import Exchange
 from sessions_vtab.fetch.problems import stopped
 
-__all__ = ["PendingRequest", "StatementResponses", "scope_of"]
-
 _MOST_AHEAD = 3
 """Requests started ahead and not claimed yet, in multiples of those that can be in flight: enough
 that a thread always finds the next one waiting while the statement's own thread is busy."""

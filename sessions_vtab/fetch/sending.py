@@ -32,8 +32,6 @@ from sessions_vtab.fetch.client import Client, Sender
 from sessions_vtab.fetch.deadline import SLICE
 from sessions_vtab.fetch.problems import doubtful, stopped, unexpected
 
-__all__ = ["deliver", "deliver_groups", "run_job"]
-
 T = TypeVar("T")
 
 _GRACE = 5.0

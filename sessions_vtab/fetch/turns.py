@@ -19,8 +19,6 @@ from sessions_vtab.fetch.paging import PageIterator, Paginator
 if TYPE_CHECKING:
     from sessions_vtab.fetch.reader import Reader
 
-__all__ = ["BothEnds", "Items", "Shelf", "SideBySide"]
-
 
 _PARSED: Final = 1 << 20
 """Bytes of pages that keep their parsed form, which takes several times as much memory."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-__all__ = ["Connected", "Mention", "Names", "mentions", "names_of"]
 
 _SKIPPED: Final = r"--[^\n]* | /\*.*?(?:\*/|\Z) | '(?:[^']|'')*(?:'|\Z)"
 _WORD: Final = re.compile(

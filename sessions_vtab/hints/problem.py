@@ -10,8 +10,6 @@ from typing import Final
 from sessions_vtab.contract.messages import did_you_mean, nearest
 from sessions_vtab.hints.names import Mention, Names, mentions
 
-__all__ = ["Problem", "explained", "line_at", "place_of", "problem"]
-
 _AROUND: Final = 40
 _WHOLE: Final = 76
 """Characters of a line that is shown whole: with its margin it fits a terminal of 80."""

@@ -16,8 +16,6 @@ import anyio.to_thread
 
 from sessions_vtab import dbapi
 
-__all__ = ["ConnectionPool"]
-
 _T = TypeVar("_T")
 
 _MOST: Final = 8

@@ -14,17 +14,6 @@ from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import Column, Function
 from sessions_vtab.vtab.host import OpenSource
 
-__all__ = [
-    "RECIPES",
-    "Recipe",
-    "describe",
-    "failed_today",
-    "investigate",
-    "overview",
-    "recipes_text",
-    "schema_text",
-]
-
 _RULES: Final = """\
 -- SQL is SQLite's. Each source is a schema; the tables of the default source need no prefix.
 -- Times are UTC text, compared as instants: create_time > datetime('now', '-1 day').

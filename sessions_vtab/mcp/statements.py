@@ -24,21 +24,6 @@ from sessions_vtab.errors import BudgetError, SessionsError, UnsupportedError
 from sessions_vtab.hints import mentions, names_of
 from sessions_vtab.sql.lexer import StatementKind
 
-__all__ = [
-    "CallLimits",
-    "Parameters",
-    "QueryResult",
-    "ResultColumn",
-    "SqlCall",
-    "explained",
-    "fit",
-    "read",
-    "report",
-    "require_within",
-    "require_write",
-    "written",
-]
-
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 """Values of a statement's parameters, by name or in order."""
 

@@ -32,8 +32,6 @@ from sessions_vtab.mcp.statements import (
     written,
 )
 
-__all__ = ["ServerState", "add_tools"]
-
 
 @dataclass(frozen=True, slots=True)
 class ServerState:

@@ -31,8 +31,6 @@ from sessions_vtab.plan.index_info import Relation
 from sessions_vtab.plan.plan import Plan, Term
 from sessions_vtab.plan.pushdown import NOT_PUSHABLE, NotPushable, pushable, takes_any_text
 
-__all__ = ["Binder"]
-
 _NO_PARAMETERS: Final[Mapping[str, Value]] = MappingProxyType({})
 _FROM = frozenset((Op.EQ, Op.GT, Op.GE))
 _UNTIL = frozenset((Op.EQ, Op.LT, Op.LE))

@@ -30,19 +30,6 @@ from sessions_vtab.contract.predicate import (
 )
 from sessions_vtab.plan.index_info import Hint, Relation
 
-__all__ = [
-    "ALONE",
-    "BESIDE",
-    "VALUES_OF_A_SET",
-    "Account",
-    "allowance",
-    "believed",
-    "buys",
-    "cost_of",
-    "share_of_operators",
-    "share_of_predicate",
-]
-
 VALUES_OF_A_SET = 10
 """How many values an IN is expected to have."""
 

@@ -11,17 +11,6 @@ from enum import Enum, StrEnum
 from sessions_vtab.contract.predicate import BINARY, Op, Value
 from sessions_vtab.contract.scan import Order
 
-__all__ = [
-    "UNKNOWN",
-    "Constraint",
-    "ConstraintUsage",
-    "Hint",
-    "IndexInfo",
-    "IndexUsage",
-    "Relation",
-    "Unknown",
-]
-
 
 class Unknown(Enum):
     """The right-hand side of a constraint that is not a literal."""

@@ -27,17 +27,6 @@ from sessions_vtab.contract.predicate import (
 from sessions_vtab.contract.predicate import fields as fields_of
 from sessions_vtab.contract.scan import Scan
 
-__all__ = [
-    "Holder",
-    "Sizes",
-    "given_parameters",
-    "holders",
-    "may_be_held",
-    "pages_of",
-    "read_key",
-    "size_key",
-]
-
 _OVERLAP: Final = 2
 _MOST_SIZES: Final = 1_000
 

@@ -18,8 +18,6 @@ from sessions_vtab.plan.index_info import Constraint, ConstraintUsage, Hint, Ind
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.plan.planner import plan_scan
 
-__all__ = ["Narrowed", "narrow"]
-
 
 @dataclass(frozen=True, slots=True)
 class Narrowed:

@@ -26,18 +26,6 @@ from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.plan.index_info import UNKNOWN, IndexInfo, Relation, Unknown
 
-__all__ = [
-    "Decided",
-    "Plan",
-    "Pushed",
-    "Term",
-    "decided",
-    "describe",
-    "is_by_order",
-    "spoken",
-    "stopping_column",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Term:

@@ -29,8 +29,6 @@ from sessions_vtab.plan.index_info import (
 from sessions_vtab.plan.plan import Plan, Pushed, Term, is_by_order
 from sessions_vtab.plan.pushdown import certain, project
 
-__all__ = ["plan_scan"]
-
 _PATTERNS = frozenset((Op.LIKE, Op.GLOB))
 _COMPARISONS = frozenset((Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Relation.IS))
 

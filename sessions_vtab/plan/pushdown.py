@@ -31,17 +31,6 @@ from sessions_vtab.contract.predicate import (
 )
 from sessions_vtab.contract.rules import Rule
 
-__all__ = [
-    "NOT_PUSHABLE",
-    "NotPushable",
-    "certain",
-    "exactly",
-    "project",
-    "pushable",
-    "refusal",
-    "takes_any_text",
-]
-
 
 class NotPushable(Enum):
     """Marker for a value that cannot be pushed down."""

@@ -8,8 +8,6 @@ from typing import Any, Final
 
 import apsw
 
-__all__ = ["MOST_ROWS", "NUMBERS", "Number", "QueryRows", "ask", "conversation"]
-
 MOST_ROWS: Final = 20
 """Rows of a table that are shown; the report says how many there are."""
 

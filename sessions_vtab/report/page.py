@@ -12,8 +12,6 @@ from typing import Any, Final
 
 from sessions_vtab.report.numbers import NUMBERS, QueryRows
 
-__all__ = ["Facts", "Talk", "bar_chart", "count", "milliseconds", "moment", "page", "safe", "said"]
-
 _LONGEST: Final = 500
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
 # Control characters are not text. Marks of direction can reorder what stands around them; <bdi>

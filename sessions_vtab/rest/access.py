@@ -20,8 +20,6 @@ from sessions_vtab.contract.predicate import Compare, Member, Op, Predicate, Val
 from sessions_vtab.contract.templates import name_of, parse_name, places_of
 from sessions_vtab.rest.declaration import Delete, Insert, RestTable, Update
 
-__all__ = ["Parse", "admits", "capability_of", "described", "named_by", "noun", "parent_column"]
-
 _ONE = frozenset((Op.EQ,))
 _ANY = EQUALITY | RANGE | {Op.NE, Op.IS_NULL, Op.IS_NOT_NULL}
 """Every operator: a condition on the column of hidden rows decides whether they are asked for."""

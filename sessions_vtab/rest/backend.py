@@ -50,8 +50,6 @@ from sessions_vtab.rest.functions import routine_of
 from sessions_vtab.rest.reading import RestResource
 from sessions_vtab.rest.writing import Writer
 
-__all__ = ["RestBackend", "RestOptions"]
-
 _NOTHING: Final = "Nothing was sent."
 
 

@@ -15,8 +15,6 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.values import load_json
 from sessions_vtab.errors import InvalidValueError
 
-__all__ = ["Body", "Sent", "body_of", "json_array", "json_object", "refused", "rfc3339"]
-
 
 @dataclass(frozen=True, slots=True)
 class Sent:

@@ -17,8 +17,6 @@ from sessions_vtab.rest.declaration import (
     RestTable,
 )
 
-__all__ = ["check"]
-
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 

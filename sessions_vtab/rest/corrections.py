@@ -13,8 +13,6 @@ from typing import Final
 from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.templates import PLACEHOLDER, places_of
 
-__all__ = ["check_names", "check_routes"]
-
 _ROUTE: Final = re.compile(r"(GET|POST|PUT|PATCH|DELETE) ((?:/[^/\s]+)+)(/?)", re.ASCII)
 _LITERAL: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]+", re.ASCII)
 

@@ -31,18 +31,6 @@ from sessions_vtab.fetch import (
 from sessions_vtab.fetch.rows import DecodeContext, Getter
 from sessions_vtab.rest.bodies import Body
 
-__all__ = [
-    "Delete",
-    "Get",
-    "Insert",
-    "List",
-    "Operation",
-    "RestFrame",
-    "RestFunction",
-    "RestTable",
-    "Update",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class RestFrame(DecodeContext):

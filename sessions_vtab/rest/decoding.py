@@ -29,8 +29,6 @@ from sessions_vtab.fetch.rows import (
 from sessions_vtab.rest.access import parent_column
 from sessions_vtab.rest.declaration import RestFrame, RestTable
 
-__all__ = ["Decoder", "Found", "FoundPage", "getter_of", "items_inside", "rows_of", "texts_in"]
-
 _PLAIN: Final = f"{ascii_letters}{digits}_.~-\n".encode()
 """What ids that are the same percent-encoded consist of, one a line."""
 

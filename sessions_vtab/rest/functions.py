@@ -20,8 +20,6 @@ from sessions_vtab.rest.decoding import getter_of
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
 
-__all__ = ["response_of", "routine_of"]
-
 
 def response_of(response: Response) -> str | None:
     """The body as JSON, without secrets; None if it is empty."""

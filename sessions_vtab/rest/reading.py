@@ -37,7 +37,6 @@ from sessions_vtab.rest.requests import Asked, Reading, ScanRequests
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
 
-__all__ = ["FoundPages", "RestResource"]
 
 FoundPages: TypeAlias = Generator[Collection[Found], None, None]
 """The items of a read as they arrive; closing it ends what is under way."""

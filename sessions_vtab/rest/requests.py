@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
     from sessions_vtab.rest.reading import RestResource
 
-__all__ = ["Asked", "Reading", "ScanRequests", "Spread"]
 
 _GETS_PER_LIST: Final = 4  # A list of one page costs as much: GETs run in parallel.
 _MOST_FORESEEN: Final = 100

@@ -24,8 +24,6 @@ from sessions_vtab.rest.declaration import Operation, RestTable
 from sessions_vtab.rest.decoding import Found
 from sessions_vtab.rest.reading import RestResource
 
-__all__ = ["Change", "Writer", "pages_of"]
-
 _NOTHING = "Nothing was sent."
 
 

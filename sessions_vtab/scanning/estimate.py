@@ -9,17 +9,6 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Final, TypeVar
 
-__all__ = [
-    "APPENDS",
-    "PAGE",
-    "QUOTA",
-    "QUOTA_ROWS",
-    "cut",
-    "duration",
-    "pages_of",
-    "requests_of",
-]
-
 T = TypeVar("T")
 
 PAGE: Final = 100

@@ -12,8 +12,6 @@ from sessions_vtab.contract.predicate import Op, Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.source import Source
 
-__all__ = ["Part", "PartCondition", "equal_to", "judge"]
-
 _IN_ORDER: Final[Mapping[Op, Callable[[int], bool]]] = {
     Op.LT: lambda order: order < 0,
     Op.LE: lambda order: order <= 0,

@@ -15,8 +15,6 @@ from sessions_vtab.contract.model import Column, Table
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import UnknownNameError, UnsupportedError
 
-__all__ = ["columns_of", "opened", "paced", "resolved", "resource_of"]
-
 _paced: dict[tuple[int, str, int], Backend] = {}
 """Backends with a rate limit, by process and settings. See ``opened``."""
 

@@ -16,8 +16,6 @@ from sessions_vtab.scanning.model import Part, equal_to
 from sessions_vtab.scanning.opening import columns_of, opened, paced, resolved, resource_of
 from sessions_vtab.scanning.rows import ScanContext, TableRead, condition, pages_of, selected
 
-__all__ = ["pages", "read", "scan", "schema_of"]
-
 _ROWS: Final = 4_096
 """Rows of a batch, and of one page more: what a read keeps in memory."""
 

@@ -34,7 +34,6 @@ from sessions_vtab.scanning.model import PartCondition, judge
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
 
-__all__ = ["DEFAULT_BUDGET", "ScanContext", "TableRead", "condition", "pages_of", "selected"]
 
 Values: TypeAlias = tuple[Any, ...]
 

@@ -21,18 +21,6 @@ from sessions_vtab.scanning.opening import opened, resolved, resource_of
 from sessions_vtab.scanning.reading import pages
 from sessions_vtab.scanning.rows import TableRead, condition
 
-__all__ = [
-    "DEFAULT_SIZE",
-    "LINK",
-    "SESSION_TABLES",
-    "followed_column",
-    "parent_of",
-    "parts_of_names",
-    "read_by_parent",
-    "split",
-    "time_order",
-]
-
 LINK: Final = "session_name"
 """The column that names the parent's row."""
 

@@ -16,17 +16,6 @@ from sessions_vtab.contract.model import Column, ColumnType, quoted, sql_type
 from sessions_vtab.contract.tables import EVENT_PARTS
 from sessions_vtab.snapshot.shape import CopiedTable, CopyPlan
 
-__all__ = [
-    "OWN_TABLES",
-    "TEMPORARY_TABLES",
-    "create_indexes",
-    "create_table",
-    "create_views",
-    "delete_missing",
-    "renumber",
-    "upsert",
-]
-
 OWN_TABLES: Final = """
 CREATE TABLE _snapshot (
     source           TEXT NOT NULL,

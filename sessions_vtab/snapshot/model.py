@@ -7,17 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-__all__ = [
-    "DEFAULT_BUDGET",
-    "DEFAULT_OVERLAP",
-    "Confirm",
-    "Estimate",
-    "ProgressCallback",
-    "SnapshotOptions",
-    "SnapshotProgress",
-    "SnapshotReport",
-]
-
 DEFAULT_BUDGET: Final = 100_000
 """Requests that a snapshot may make unless it is told otherwise."""
 

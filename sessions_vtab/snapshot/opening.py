@@ -18,8 +18,6 @@ from sessions_vtab.snapshot.model import SnapshotOptions
 from sessions_vtab.snapshot.shape import CopyPlan
 from sessions_vtab.snapshot.work import Work, create_file, remove, require_regular, translated
 
-__all__ = ["CopySource", "open_work"]
-
 _CACHE_KIB: Final = 16_384
 _PAGES_A_STEP: Final = 2_000
 _SECONDS: Final = 60

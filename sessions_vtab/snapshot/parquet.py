@@ -23,8 +23,6 @@ from sessions_vtab.contract.model import ColumnType, quoted
 from sessions_vtab.errors import StoreError
 from sessions_vtab.snapshot.work import create_file, require_regular, translated
 
-__all__ = ["require_pyarrow", "write_parquet"]
-
 _ROWS_A_GROUP: Final = 20_000
 
 

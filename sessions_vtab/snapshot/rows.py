@@ -21,8 +21,6 @@ from sessions_vtab.snapshot.model import ProgressCallback, SnapshotProgress
 from sessions_vtab.snapshot.shape import CopiedTable, CopyPlan, ListedTable
 from sessions_vtab.snapshot.work import Work
 
-__all__ = ["Copying", "SourceReader"]
-
 _CHUNK: Final = 500
 
 

@@ -21,8 +21,6 @@ from sessions_vtab.scanning.splitting import (
 )
 from sessions_vtab.snapshot.model import SnapshotOptions
 
-__all__ = ["CopiedTable", "CopyPlan", "ListedTable", "plan_of"]
-
 _SESSIONS: Final = "sessions"
 _OTHER_SESSIONS: Final = "upload_sessions"
 # Made from a column of ``events``: a snapshot that has that column has them already.

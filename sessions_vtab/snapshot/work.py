@@ -23,8 +23,6 @@ from sessions_vtab.errors import BusyError, SessionsError, StoreError
 from sessions_vtab.snapshot.ddl import TEMPORARY_TABLES, create_indexes, create_views
 from sessions_vtab.snapshot.shape import CopyPlan
 
-__all__ = ["Work", "create_file", "one_writer", "remove", "require_regular", "translated"]
-
 _BUSY: Final = (
     "another program is using this file",
     "Close that program and run the snapshot again.",

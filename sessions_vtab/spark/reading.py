@@ -31,18 +31,6 @@ from sessions_vtab.scanning.reading import pages
 from sessions_vtab.scanning.rows import TableRead, condition
 from sessions_vtab.scanning.splitting import followed_column, parent_of, parts_of_names
 
-__all__ = [
-    "OPTIONS",
-    "ReaderOptions",
-    "Stream",
-    "TaskWork",
-    "batches",
-    "common_schema",
-    "parsed",
-    "parts",
-    "works",
-]
-
 OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "url": "source URL or name, or a JSON list of several whose tables become one",

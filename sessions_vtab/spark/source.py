@@ -24,8 +24,6 @@ from sessions_vtab.spark.reading import (
     works,
 )
 
-__all__ = ["SessionsDataSource", "register"]
-
 try:
     from pyspark.sql.datasource import (
         DataSource,

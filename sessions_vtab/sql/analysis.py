@@ -17,8 +17,6 @@ from sessions_vtab.sql.shapes import Span
 from sessions_vtab.sql.source import ParsedStatement, condition_of_change, parts, read, terms
 from sessions_vtab.sql.walk import On, Walk
 
-__all__ = ["analyse"]
-
 
 def analyse(
     text: str,

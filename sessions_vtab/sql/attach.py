@@ -10,8 +10,6 @@ from sessions_vtab.sql.lexer import Edit, Token, TokenKind, apply, name_of
 from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.shapes import Span, find, partners
 
-__all__ = ["Attached", "attached"]
-
 _AS = frozenset(("AS",))
 _ENDS = frozenset((";", "KEY"))
 

@@ -37,8 +37,6 @@ from sessions_vtab.contract.predicate import (
 from sessions_vtab.sql.json_keys import is_key_of_json, key_of, makes_text
 from sessions_vtab.sql.names import Item, Resolved, Scope
 
-__all__ = ["Atom", "ConditionReader", "TimeOperand", "resolve"]
-
 NOCASE = "NOCASE"
 
 

@@ -17,8 +17,6 @@ from sessions_vtab.sql.names import Catalog, Item, Scope
 from sessions_vtab.sql.references import references
 from sessions_vtab.sql.source import ParsedStatement
 
-__all__ = ["Derived", "derived_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Derived:

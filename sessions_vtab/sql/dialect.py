@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from sqlglot.dialects.sqlite import SQLite
 
-__all__ = ["Sessions"]
-
 
 class Sessions(SQLite):
     """SQLite's grammar."""

@@ -14,8 +14,6 @@ from sessions_vtab.sql.names import Catalog
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.stackql import is_stackql
 
-__all__ = ["DIALECTS", "Dialect", "StackQL", "Surroundings", "Translated"]
-
 
 class Surroundings(NamedTuple):
     """What a translation may ask of the connection.

@@ -19,8 +19,6 @@ from sessions_vtab.sql.lexer import Edit, Token, TokenKind, insert, name_of
 from sessions_vtab.sql.row_values import keep_row_values
 from sessions_vtab.sql.shapes import Block, Span, commas, conjuncts
 
-__all__ = ["HiddenColumns", "SideEffectCall"]
-
 HiddenColumns: TypeAlias = Callable[[str | None, str], Collection[str]]
 """The hidden columns of ``schema.name``, in lower case; none where the table is not ours."""
 

@@ -29,8 +29,6 @@ from sessions_vtab.sql.lexer import (
 from sessions_vtab.sql.shapes import Block, Span, blocks, common_names, find, partners
 from sessions_vtab.sql.targets import creates_table
 
-__all__ = ["Effect", "EffectOf", "effect_of", "mentioned", "schemas_of", "stands_alone"]
-
 EffectOf: TypeAlias = Callable[[str | None, str], Function | None]
 """The function ``schema.name``, if it acts; None for anything else. The schema is None where none
 is written."""

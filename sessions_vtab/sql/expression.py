@@ -10,8 +10,6 @@ from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.sql.lexer import Token, TokenKind, apply, insert, name_of, tokenize
 from sessions_vtab.sql.shapes import common_names
 
-__all__ = ["check_condition", "within"]
-
 # After the opening parenthesis, they would be a scalar subquery, which is hardly what was meant.
 _STATEMENTS: Final = frozenset(("SELECT", "VALUES", "WITH"))
 _QUOTES: Final = frozenset("'\"`[")

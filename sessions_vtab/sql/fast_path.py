@@ -14,8 +14,6 @@ from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.names import Catalog, OurTable
 from sessions_vtab.sql.shapes import blocks, find
 
-__all__ = ["may_move", "needs_parsing"]
-
 _CONDITIONAL = frozenset(("WHERE", "ON", "USING", "NATURAL", "HAVING"))
 _COMPARISONS = frozenset(("=", "==", "<", "<=", ">", ">=", "<>", "!="))
 _VALUES = (TokenKind.STRING, TokenKind.NUMBER, TokenKind.PARAMETER)

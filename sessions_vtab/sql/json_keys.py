@@ -6,8 +6,6 @@ import re
 
 from sqlglot import exp
 
-__all__ = ["is_key_of_json", "key_of", "makes_text"]
-
 _PATH = re.compile(r"""\$\.(?:([^."\[\]\\\x00-\x1f']+)|"([^"\\\x00-\x1f]+)")""")
 _KEY = re.compile(r"""[^$"\\\x00-\x1f][^"\\\x00-\x1f]*""")
 # Types of TEXT affinity: https://sqlite.org/datatype3.html#determination_of_column_affinity

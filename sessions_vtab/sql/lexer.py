@@ -14,19 +14,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
-__all__ = [
-    "Edit",
-    "StatementKind",
-    "Token",
-    "TokenKind",
-    "apply",
-    "classify",
-    "insert",
-    "name_of",
-    "split",
-    "tokenize",
-]
-
 
 class TokenKind(IntEnum):
     """What a token is."""

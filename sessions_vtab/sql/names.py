@@ -20,8 +20,6 @@ if TYPE_CHECKING:  # Many statements do not need it.
 
     from sessions_vtab.sql.derived import Derived
 
-__all__ = ["Catalog", "Item", "OurTable", "OurView", "Resolved", "Scope"]
-
 
 @dataclass(frozen=True, slots=True)
 class OurTable:

@@ -19,8 +19,6 @@ from sessions_vtab.sql.names import Item, OurTable, Scope
 from sessions_vtab.sql.shapes import Block, Span, find
 from sessions_vtab.sql.source import ParsedStatement
 
-__all__ = ["Condition", "Join", "KeySource", "Occurrence", "Role", "key_source_of"]
-
 
 class Role(StrEnum):
     """Who checks a condition."""

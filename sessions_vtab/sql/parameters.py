@@ -13,8 +13,6 @@ from typing import TypeAlias
 from sessions_vtab.errors import MissingParameterError, StatementError
 from sessions_vtab.sql.lexer import Edit, Token, TokenKind
 
-__all__ = ["Bindings", "Numbering", "bind", "distribute", "number"]
-
 Bindings: TypeAlias = "Sequence[object] | Mapping[str, object] | None"
 """What a caller hands over beside the text: by place, by name, or nothing."""
 

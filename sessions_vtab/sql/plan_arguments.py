@@ -19,8 +19,6 @@ from sessions_vtab.sql.occurrences import Join, KeySource, Occurrence
 from sessions_vtab.sql.plans import KeyLookAhead, Link, PlanArgument
 from sessions_vtab.sql.source import condition_of_change
 
-__all__ = ["splice_plans"]
-
 _MOST_VALUES = 900
 """SQLite takes 1000 arguments of a function: https://sqlite.org/limits.html."""
 

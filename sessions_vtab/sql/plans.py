@@ -23,8 +23,6 @@ from sessions_vtab.contract.predicate import (
     to_sql,
 )
 
-__all__ = ["KeyLookAhead", "Link", "PlanArgument", "slots", "true_on_nulls", "with_slots"]
-
 
 @dataclass(frozen=True, slots=True)
 class Link:

@@ -29,8 +29,6 @@ from sessions_vtab.sql.shapes import Span
 from sessions_vtab.sql.source import ParsedStatement, terms
 from sessions_vtab.sql.walk import On
 
-__all__ = ["SelectConditions", "read_conditions"]
-
 
 def read_conditions(
     source: ParsedStatement,

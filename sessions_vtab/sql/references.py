@@ -14,8 +14,6 @@ from sqlglot import exp
 from sessions_vtab.sql.conditions import resolve
 from sessions_vtab.sql.names import Catalog, Item, OurTable, OurView, Scope
 
-__all__ = ["References", "is_correlated", "references"]
-
 
 @dataclass(slots=True)
 class References:

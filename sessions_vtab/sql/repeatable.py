@@ -17,8 +17,6 @@ from sessions_vtab.sql.names import Catalog, Item
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.source import read
 
-__all__ = ["Repeats", "is_steady"]
-
 _STEADY: Final = frozenset(
     (
         *("DATETIME", "JULIANDAY", "UNIXEPOCH", "PRINTF", "TOTAL", "QUOTE", "ZEROBLOB"),

@@ -27,15 +27,6 @@ from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.shapes import Span, blocks, commas, find
 from sessions_vtab.sql.targets import Target, target_of
 
-__all__ = [
-    "Returning",
-    "has_alias",
-    "keep_column_names",
-    "keep_items",
-    "returning_of",
-    "select_text",
-]
-
 _NAMES = frozenset((TokenKind.WORD, TokenKind.QUOTED, TokenKind.STRING))
 _OPERANDS = frozenset(
     (

@@ -27,8 +27,6 @@ if TYPE_CHECKING:  # Most of them are needed only by statements that concern us.
     from sessions_vtab.sql.returning import Returning
     from sessions_vtab.sql.targets import Conflict, Target
 
-__all__ = ["Rewritten", "conditions_of", "occurrences_of", "rewrite"]
-
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:

@@ -15,8 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from sessions_vtab.sql.lexer import Edit, Token, TokenKind, insert
 from sessions_vtab.sql.shapes import commas
 
-__all__ = ["keep_row_values"]
-
 _BEFORE = frozenset(
     (
         *("WHERE", "ON", "HAVING", "AND", "OR", "NOT", "SELECT", "DISTINCT", "ALL", "BY"),

@@ -21,8 +21,6 @@ from sessions_vtab.sql.repeatable import Repeats
 from sessions_vtab.sql.shapes import Block, Span, find
 from sessions_vtab.sql.source import ParsedStatement
 
-__all__ = ["Equality", "FromClause", "Joined", "Term", "from_clause"]
-
 Side = tuple[Item, str, str]
 """An item, its column, and how that is written; '' where it is not."""
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 
-__all__ = ["Block", "Span", "blocks", "commas", "common_names", "conjuncts", "find", "partners"]
-
 Span = tuple[int, int]
 """Token indexes: first, and one after the last."""
 

@@ -18,16 +18,6 @@ from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.shapes import Block, Span, blocks, conjuncts, find
 
-__all__ = [
-    "ParsedStatement",
-    "condition_of_change",
-    "joins_of",
-    "parts",
-    "queries",
-    "read",
-    "terms",
-]
-
 
 class _Dialect(SQLite):
     """SQLite, with the path after ``->>`` left as it is written."""

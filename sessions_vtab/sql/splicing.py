@@ -40,7 +40,6 @@ from sessions_vtab.sql.targets import conflict_of, creates_table, target_of
 if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
     from sessions_vtab.sql.conditions import TimeOperand
 
-__all__ = ["Splicer"]
 
 _Pushes = tuple[
     "Sequence[TimeOperand]",

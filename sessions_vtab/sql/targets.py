@@ -9,8 +9,6 @@ from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.lexer import Edit, StatementKind, Token, TokenKind, insert, name_of
 from sessions_vtab.sql.shapes import commas, find
 
-__all__ = ["Conflict", "Target", "conflict_of", "creates_table", "target_of"]
-
 _NAMES = frozenset((TokenKind.WORD, TokenKind.QUOTED, TokenKind.STRING))
 
 

@@ -34,8 +34,6 @@ from sessions_vtab.sql.shapes import Block, find, partners
 from sessions_vtab.sql.source import ParsedStatement, joins_of, read, terms
 from sessions_vtab.sql.walk import On, Walk
 
-__all__ = ["with_view_conditions"]
-
 _ROUNDS = 4
 """A condition that was made of a view names that view again."""
 

@@ -15,8 +15,6 @@ from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.names import Catalog, Item, Scope
 from sessions_vtab.sql.source import ParsedStatement, joins_of, parts, queries
 
-__all__ = ["Names", "On", "Walk"]
-
 On = tuple[Item | None, exp.Expression]
 """A condition of ON, with the right side of its LEFT JOIN; None for an inner join."""
 

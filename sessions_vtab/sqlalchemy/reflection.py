@@ -18,8 +18,6 @@ from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.predicate import literal
 
-__all__ = ["HOME", "DateTime", "JsonOrText", "Reflection", "type_for", "type_of_code"]
-
 
 class DateTime(sqltypes.DateTime):
     """An instant, as the UTC text that the tables hold.

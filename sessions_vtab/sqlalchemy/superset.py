@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from superset.db_engine_specs.sqlite import SqliteEngineSpec
 
-__all__ = ["SessionsEngineSpec"]
-
 
 class SessionsEngineSpec(SqliteEngineSpec):  # type: ignore[misc]  # Superset is not installed here.
     """Dates and functions are SQLite's."""

@@ -31,8 +31,6 @@ from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import SessionsError
 
-__all__ = ["MEMORY", "connect_arguments", "engine_url", "sources_of"]
-
 MEMORY: Final = ":memory:"
 """The location of a store that every connection has for itself."""
 

@@ -20,18 +20,6 @@ from sessions_vtab.contract.model import Column, ColumnType, quoted
 from sessions_vtab.contract.predicate import Field, Op, Value, literal
 from sessions_vtab.contract.scan import Order
 
-__all__ = [
-    "Case",
-    "CaseCondition",
-    "CaseForm",
-    "awkward",
-    "hostile_values",
-    "json_keys",
-    "pattern",
-    "typical",
-    "unknown_values",
-]
-
 _NO_VALUE: Final = frozenset((Op.IS_NULL, Op.IS_NOT_NULL))
 _SETS: Final = frozenset((Op.IN, Op.NOT_IN))
 

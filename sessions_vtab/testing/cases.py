@@ -32,8 +32,6 @@ from sessions_vtab.testing.case import (
 )
 from sessions_vtab.testing.oracle import Known
 
-__all__ = ["cases_for", "sorts"]
-
 _NULLITY: Final = (Op.IS_NULL, Op.IS_NOT_NULL)
 _PATTERNS: Final = frozenset((Op.LIKE, Op.NOT_LIKE, Op.GLOB))
 _SETS: Final = frozenset((Op.IN, Op.NOT_IN))

@@ -23,8 +23,6 @@ import apsw
 
 from sessions_vtab.errors import QueuedWritesError
 
-__all__ = ["ChangeCase", "ChangeDuel", "change"]
-
 _ROWS: Final = "SELECT session_id, user_id, display_name FROM sessions"
 _NOTES: Final = "CREATE TEMP TABLE notes(id TEXT, note TEXT)"
 _SHOWN: Final = 5

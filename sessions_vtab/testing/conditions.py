@@ -4,22 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
-__all__ = [
-    "COLLATIONS",
-    "COMPARISONS",
-    "EVENTS",
-    "JSON",
-    "KEYED",
-    "LOGIC",
-    "NULLS",
-    "OF_A_SESSION",
-    "OPTIONAL",
-    "PATTERNS",
-    "SETS",
-    "TIMES",
-    "Conditions",
-]
-
 Conditions: TypeAlias = tuple[str | tuple[str, Any], ...]
 """Texts, or texts with their bindings."""
 

@@ -37,8 +37,6 @@ from sessions_vtab.testing.cases import cases_for, sorts
 from sessions_vtab.testing.oracle import Answer, Comparison, Known, difference
 from sessions_vtab.testing.watching import Witness, clauses_of, plan_words, undeclared
 
-__all__ = ["Checker", "Look", "RunCase", "Shown", "Traffic"]
-
 _SHOWN: Final = 8
 _NO_ROW: Final = (InvalidValueError, RefusedError)
 """Errors that may stand for an empty answer: a value that nothing there can have."""

@@ -21,8 +21,6 @@ from sessions_vtab.testing.conformance import Suite
 from sessions_vtab.testing.hostile import TEXTS
 from sessions_vtab.testing.oracle import Comparison
 
-__all__ = ["Query", "queries"]
-
 Part: TypeAlias = tuple[str, tuple[Value, ...]]
 """A piece of SQL and the values of its parameters, in order."""
 

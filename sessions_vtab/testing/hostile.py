@@ -16,18 +16,6 @@ from typing import Any, Final, TypeAlias
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import Value
 
-__all__ = [
-    "KINDS",
-    "NATIVE_TABLES",
-    "ODD_KEYS",
-    "TEXTS",
-    "TIMES",
-    "Rows",
-    "event_rows",
-    "load",
-    "session_rows",
-]
-
 Rows: TypeAlias = Sequence[Mapping[str, Value]]
 """Rows as column name to value; absent columns are NULL."""
 

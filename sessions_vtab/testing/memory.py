@@ -47,8 +47,6 @@ from sessions_vtab.contract.values import dump_json
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, NotFoundError, SessionsError
 
-__all__ = ["MEMORY_SESSIONS", "MemoryBackend", "MemoryResource", "evaluate"]
-
 
 def evaluate(predicate: Predicate, row: Mapping[str, Value]) -> bool | None:
     """Whether a row matches, with SQL's three values.

@@ -24,17 +24,6 @@ from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.verify import rows_checked
 from sessions_vtab.vtab.blame import blamed
 
-__all__ = [
-    "Answer",
-    "Comparison",
-    "Keys",
-    "Known",
-    "Oracle",
-    "difference",
-    "never_filled",
-    "read_known",
-]
-
 Answer: TypeAlias = Sequence[tuple[Any, ...]]
 """Rows of a statement."""
 

@@ -24,8 +24,6 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Scan
 from sessions_vtab.testing.oracle import Known
 
-__all__ = ["check_order", "check_pages", "of_keys", "same_order"]
-
 _PAGES: Final = 4
 _MOST_KEYS: Final = 20
 

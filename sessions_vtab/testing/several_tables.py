@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["COMPOUNDS", "JOINS", "SUBQUERIES", "WITH"]
-
 JOINS: Final = (
     "SELECT s.name, e.name FROM {sessions} s JOIN {events} e ON e.session_id = s.session_id",
     "SELECT s.name, e.name FROM {events} e JOIN {sessions} s ON e.session_id = s.session_id",

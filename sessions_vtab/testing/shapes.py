@@ -15,8 +15,6 @@ from sessions_vtab.contract.model import quoted
 from sessions_vtab.testing import conditions, several_tables
 from sessions_vtab.testing.oracle import Comparison, Known
 
-__all__ = ["SHAPES", "Shape", "joined_patterns", "own_shapes"]
-
 _PATTERNS: Final = (
     "LIKE 'plain'",
     "LIKE 'nobody'",

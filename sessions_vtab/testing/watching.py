@@ -31,17 +31,6 @@ from sessions_vtab.plan.pushdown import project
 from sessions_vtab.testing.case import CaseCondition
 from sessions_vtab.testing.oracle import Oracle
 
-__all__ = [
-    "Probe",
-    "Witness",
-    "clauses_of",
-    "is_sent",
-    "plan_words",
-    "probes_of",
-    "recorded",
-    "undeclared",
-]
-
 _WORDS: Final = re.compile(r"VIRTUAL TABLE INDEX \d+:(.*)", re.DOTALL)
 
 

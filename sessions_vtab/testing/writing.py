@@ -24,8 +24,6 @@ from sessions_vtab.errors import ConflictError, SessionsError, UnsupportedError
 from sessions_vtab.fetch import RequestSpec, Response, Sender
 from sessions_vtab.testing.oracle import Known
 
-__all__ = ["Sample", "sample_of", "wrong_writes"]
-
 _ID: Final = "kit-1"
 _MADE: Final[Mapping[ColumnType, Sequence[Value]]] = {
     ColumnType.TEXT: ("kit", "kit 2"),

@@ -14,8 +14,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import apsw
 
-__all__ = ["Access", "Authorizer"]
-
 Authorizer = Callable[[int, str | None, str | None, str | None, str | None], int]
 """https://sqlite.org/c3ref/set_authorizer.html"""
 

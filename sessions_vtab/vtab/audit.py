@@ -26,8 +26,6 @@ from sessions_vtab.errors import (
     inherited,
 )
 
-__all__ = ["Audit"]
-
 _connections = count(1)
 
 _LINE: Final = 512

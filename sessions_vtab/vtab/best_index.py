@@ -33,8 +33,6 @@ from sessions_vtab.vtab.host import Host
 if TYPE_CHECKING:
     from sessions_vtab.vtab.table import SourceTable
 
-__all__ = ["ApswIndexInfo", "give_index_usage", "narrowed", "planned", "read_index_info"]
-
 
 class ApswIndexInfo(Protocol):
     """What is used of ``apsw.IndexInfo``, whose names these are."""

@@ -14,8 +14,6 @@ import apsw
 from sessions_vtab.contract.messages import raised_in
 from sessions_vtab.errors import SessionsError, StoppedError
 
-__all__ = ["as_sqlite_says", "blame", "blamed", "blaming"]
-
 _MARK: Final = "sessions_vtab_backend"
 
 

@@ -14,8 +14,6 @@ from sessions_vtab.vtab.host import Host
 from sessions_vtab.vtab.install import LOGS
 from sessions_vtab.vtab.modules import FUNCTION_MODULE, MODULE
 
-__all__ = ["ConnectionCatalog"]
-
 _OF_DEFAULT: Final = frozenset(("temp", "main"))
 
 _OURS: Final = re.compile(

@@ -15,8 +15,6 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Counted, Page, Row
 from sessions_vtab.errors import TransientError
 
-__all__ = ["Unread", "counted_rows", "is_only_counted"]
-
 
 class _Watched(tuple[Value, ...]):  # noqa: SLOT001  # A tuple takes no slots.
     """A row that records whether any column was read whose value is not known in advance."""

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from sessions_vtab.vtab.remote_cursor import RemoteCursor
     from sessions_vtab.vtab.table import SourceTable
 
-__all__ = ["ScanCursor", "collected", "echoed"]
 
 _MORE: Final[Callable[[], int]] = ().__len__
 _END: Final[Callable[[], int]] = (None,).__len__

@@ -30,7 +30,6 @@ from sessions_vtab.vtab.write_queue import missed
 if TYPE_CHECKING:
     from sessions_vtab.vtab.best_index import ApswIndexInfo
 
-__all__ = ["ChooseSource", "FunctionCall", "FunctionTable", "named_source", "refuse_missing"]
 
 _HOME: Final = frozenset((None, "temp", "main"))
 

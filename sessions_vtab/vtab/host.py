@@ -36,7 +36,6 @@ if TYPE_CHECKING:  # They load the planner.
     from sessions_vtab.vtab.remote_cursor import RemoteCursor
     from sessions_vtab.vtab.sending import Sending
 
-__all__ = ["Budget", "Host", "OpenSource", "RecentTexts", "StatementContext"]
 
 _NOT_THERE: Final = re.compile(r"no such table: (\w+)\..*|unknown database (\w+)", re.DOTALL)
 

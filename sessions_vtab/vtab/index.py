@@ -30,8 +30,6 @@ from sessions_vtab.contract.scan import Row, Scan
 from sessions_vtab.plan.lists import pages_of
 from sessions_vtab.vtab.memo import Recording
 
-__all__ = ["EqualityIndex", "IndexedList", "TimeIndex"]
-
 _SEALED: Final = 65_536
 """Rows after which a part of an index is packed: a dict takes ten times as much."""
 

@@ -36,8 +36,6 @@ from sessions_vtab.vtab.rows import (
 )
 from sessions_vtab.vtab.statements import StatementTracker
 
-__all__ = ["LOGS", "NameKind", "add_logs", "contents", "install", "start"]
-
 LOGS = "sessions_vtab_logs"
 """Name of the source behind ``http_requests`` and ``writes``."""
 

@@ -10,8 +10,6 @@ from sessions_vtab.contract.write import Action
 from sessions_vtab.errors import BudgetError
 from sessions_vtab.vtab.statements import RunningStatement
 
-__all__ = ["DEFAULT", "Excess", "limit_of"]
-
 DEFAULT: Final = 1_000
 """Rows a statement may write where nobody has set ``max_writes``."""
 

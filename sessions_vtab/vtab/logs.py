@@ -18,17 +18,6 @@ from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.write import Outcome, OutcomeState
 from sessions_vtab.vtab.audit import Audit
 
-__all__ = [
-    "DRY_RUN",
-    "HTTP_REQUESTS",
-    "WRITES",
-    "Log",
-    "Logs",
-    "LogsBackend",
-    "failure",
-    "without_values",
-]
-
 _TEXT, _INTEGER, _REAL = ColumnType.TEXT, ColumnType.INTEGER, ColumnType.REAL
 _TIME, _JSON = ColumnType.TIME, ColumnType.JSON
 

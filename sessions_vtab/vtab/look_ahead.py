@@ -22,8 +22,6 @@ from sessions_vtab.contract.predicate import AllOf, Compare, Field, Op, Predicat
 from sessions_vtab.contract.scan import Row, Scan
 from sessions_vtab.plan.lists import given_parameters
 
-__all__ = ["ExactLink", "LookAhead", "Outer", "Window", "certain", "key_of"]
-
 _LEARNT: Final = (0, 2, 8, 16)
 _EXACT: Final = (32,)
 """Twice what a source has in flight: the next request is waiting when one comes back, whether or

@@ -11,8 +11,6 @@ from sessions_vtab.contract.write import Request
 from sessions_vtab.plan.index_info import UNKNOWN, IndexInfo, IndexUsage, Unknown
 from sessions_vtab.plan.plan import Decided, Plan, decided, spoken
 
-__all__ = ["Look", "Reached"]
-
 
 @dataclass(frozen=True, slots=True)
 class Reached:

@@ -16,8 +16,6 @@ from typing import IO, Final, TypeAlias
 
 from sessions_vtab.contract.scan import Page, Row
 
-__all__ = ["Memo", "Recording"]
-
 _KEYS: Final = 1_000
 _BYTES_OF_KEYS: Final = 4 * 1024 * 1024
 _PAGES_IN_MEMORY: Final = 32

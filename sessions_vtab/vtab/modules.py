@@ -23,15 +23,6 @@ from sessions_vtab.vtab.table import SourceTable
 if TYPE_CHECKING:  # It loads the planner.
     from sessions_vtab.plan.binding import Binder
 
-__all__ = [
-    "FUNCTION_MODULE",
-    "MODULE",
-    "FunctionModule",
-    "SourceModule",
-    "foreign_create",
-    "require_copyable",
-    "require_definable",
-]
 
 FUNCTION_MODULE: Final = "sessions_vtab_function"
 """Name of the module of functions."""

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from sessions_vtab.vtab.remote_cursor import RemoteCursor
     from sessions_vtab.vtab.table import SourceTable
 
-__all__ = ["Buyer"]
 
 _MOST_ACCOUNTS: Final = 1_000
 _MOST_LISTS: Final = 8

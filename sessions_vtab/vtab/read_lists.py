@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from sessions_vtab.vtab.remote_cursor import RemoteCursor
     from sessions_vtab.vtab.table import SourceTable
 
-__all__ = ["ReadLists"]
 
 _MOST: Final = 4
 """Lists that are looked into, the last ones first."""

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from sessions_vtab.sql.plans import PlanArgument
     from sessions_vtab.vtab.table import SourceTable
 
-__all__ = ["RemoteCursor"]
 
 _T = TypeVar("_T")
 

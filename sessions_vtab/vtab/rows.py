@@ -24,16 +24,6 @@ from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 
-__all__ = [
-    "OPERATIONS",
-    "OPERATIONS_TABLE",
-    "PREVIEW",
-    "OldRows",
-    "RowsModule",
-    "captured_name",
-    "page_name",
-]
-
 OPERATIONS: Final = "_operations"
 """Name of the table that holds the operations the last writes were answered with."""
 PREVIEW: Final = "_dry_run"

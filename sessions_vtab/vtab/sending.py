@@ -12,8 +12,6 @@ from sessions_vtab.contract.backend import Backend, Context
 from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import SessionsError, UnknownOutcomeError, WriteError
 
-__all__ = ["Sending", "counts", "drain", "failure"]
-
 _EXCEPTIONS: Final = 2
 """Exceptions after which a backend is asked on: the first stops what is not sent, the second also
 ends the waiting for what is in flight."""

@@ -23,8 +23,6 @@ import apsw
 from sessions_vtab.contract.backend import Transaction
 from sessions_vtab.contract.predicate import Value
 
-__all__ = ["HostConnection", "RunningStatement", "StatementTracker", "Statements"]
-
 
 @dataclass(slots=True, eq=False)
 class RunningStatement:

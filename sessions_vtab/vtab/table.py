@@ -36,7 +36,6 @@ if TYPE_CHECKING:  # Most of them load the planner.
     from sessions_vtab.vtab.best_index import ApswIndexInfo
     from sessions_vtab.vtab.cursor import ScanCursor
 
-__all__ = ["SourceTable"]
 
 _CONFLICTS: Final = {
     apsw.SQLITE_REPLACE: (

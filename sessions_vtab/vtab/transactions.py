@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from sessions_vtab.vtab.host import Host, OpenSource
     from sessions_vtab.vtab.statements import HostConnection
 
-__all__ = ["Holding", "Participants", "UnitParticipant", "locked"]
-
 
 @dataclass(slots=True, eq=False)
 class UnitParticipant:

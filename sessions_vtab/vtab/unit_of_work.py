@@ -34,7 +34,6 @@ from sessions_vtab.vtab.write_queue import Identity, QueuedWrite, WriteQueue
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import Host, OpenSource
 
-__all__ = ["UnitOfWork"]
 
 _LOGGED: Final = 10_000
 

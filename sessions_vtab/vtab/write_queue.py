@@ -17,17 +17,6 @@ from sessions_vtab.contract.scan import Row, Scan
 from sessions_vtab.contract.write import Write
 from sessions_vtab.errors import QueuedWritesError
 
-__all__ = [
-    "Identity",
-    "QueuedWrite",
-    "Waiting",
-    "WriteQueue",
-    "changed",
-    "created",
-    "identity_columns",
-    "missed",
-]
-
 _ROWS_IN_MEMORY: Final = 50_000
 _BYTES_IN_MEMORY: Final = 64 * 1024 * 1024
 

@@ -19,8 +19,6 @@ import httpx
 
 from sessions_vtab import Connection
 
-__all__ = ["COPIED", "copy", "send", "written_by_adk"]
-
 _FILE: Final = Path(__file__).parent / "adk_requests.json"
 _WRITTEN: Final = Path(__file__).parents[1] / "data" / "adk"
 

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["Unreadable", "data_of"]
-
 _MAX_BYTES: Final = 4_000_000
 _MAX_STEPS: Final = 400_000
 _MAX_VALUES: Final = 200_000

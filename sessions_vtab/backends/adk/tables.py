@@ -29,8 +29,6 @@ from sessions_vtab.contract.tables import (
     session_columns,
 )
 
-__all__ = ["ABSENT", "NEWEST", "SCOPES", "Layout", "relations"]
-
 ABSENT: Final[Mapping[str, frozenset[str]]] = {
     "sessions": frozenset(("display_name", "labels", "expire_time"))
 }

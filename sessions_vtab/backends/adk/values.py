@@ -27,20 +27,6 @@ from sessions_vtab.contract.agent_events import camel, in_api_names, text_of
 from sessions_vtab.contract.values import dump_json, well_formed
 from sessions_vtab.errors import ConfigurationError
 
-__all__ = [
-    "METADATA",
-    "encoded",
-    "epoch",
-    "event_ids",
-    "functions",
-    "moment",
-    "part_ids",
-    "session_ids",
-    "session_name_of",
-    "shift_of",
-    "zone_of",
-]
-
 # Above it a number is milliseconds: as seconds it would be a time after the year 5138.
 _MOST_SECONDS: Final = 1e11
 _SECOND: Final = 1_000_000_000

@@ -24,27 +24,6 @@ from sessions_vtab.errors import (
     NotFoundError,
 )
 
-__all__ = [
-    "check_id",
-    "check_session",
-    "child",
-    "event_name",
-    "expiry",
-    "given_id",
-    "id_of",
-    "last_segment",
-    "new_id",
-    "quoted",
-    "read_content",
-    "refuse_session",
-    "require_object",
-    "require_session",
-    "session_id_of",
-    "session_name",
-    "session_of",
-    "upload_session_name",
-]
-
 _LONGEST: Final = 255
 _REFUSED: Final = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 

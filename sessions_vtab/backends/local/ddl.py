@@ -18,21 +18,6 @@ from sessions_vtab.contract.agent_events import FACTS, Documents
 from sessions_vtab.contract.model import Column
 from sessions_vtab.contract.predicate import Value
 
-__all__ = [
-    "APPLICATION_ID",
-    "CALLS",
-    "MIGRATIONS",
-    "PART_PATHS",
-    "add_function",
-    "calls",
-    "expressions",
-    "facts_of",
-    "kind_of",
-    "of_call",
-    "part_columns",
-    "parts_of",
-]
-
 APPLICATION_ID: Final = 0x5E551045
 """``PRAGMA application_id`` of a store: identifies the file (https://sqlite.org/fileformat2.html)."""
 

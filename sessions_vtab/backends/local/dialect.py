@@ -29,8 +29,6 @@ from sessions_vtab.contract.predicate import (
 )
 from sessions_vtab.contract.scan import Order, Scan
 
-__all__ = ["COLLATIONS", "Select"]
-
 COLLATIONS: Final = frozenset(("BINARY", "NOCASE", "RTRIM", TIMESTAMP))
 """Collating sequences that work here as on the user's connection."""
 

@@ -29,8 +29,6 @@ from sessions_vtab.contract.tables import fact_columns
 from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, MissingParameterError
 
-__all__ = ["append", "insert", "whole"]
-
 _SESSION: Final = """SELECT name, expire_time, last_event, last_sequence, update_time FROM sessions
     WHERE session_id = ? AND deleted = 0"""
 _INSERT: Final = """

@@ -23,19 +23,6 @@ from sessions_vtab.errors import (
     StoreError,
 )
 
-__all__ = [
-    "MEMORY",
-    "Opening",
-    "create_file",
-    "default_path",
-    "is_taken",
-    "located",
-    "network_file_system",
-    "stale",
-    "tilde",
-    "translate",
-]
-
 MEMORY: Final = ":memory:"
 """The location of a store in memory, which exists as long as its connection."""
 

@@ -16,8 +16,6 @@ from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import InvalidValueError, NotFoundError
 
-__all__ = ["batch_query", "mark_irrelevant", "register", "release", "schedule"]
-
 _COLLECT: Final = """UPDATE batches SET session_counter = session_counter + 1
     WHERE status = 'collecting' RETURNING batch_id, session_counter"""
 _RELEASE: Final = """UPDATE batches SET status = 'released', release_id = ?, release_time = ?

@@ -23,8 +23,6 @@ from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError
 
-__all__ = ["bind", "delete", "insert", "integrate", "listed", "truncate", "unbind"]
-
 _TYPES: Final = ("user", "agent")
 _TURNS: Final = "(SELECT count(*) FROM events e WHERE e.session_id = p.session_id)"
 _BIND: Final = f"""INSERT INTO participants

@@ -18,8 +18,6 @@ from typing import IO, Any, Final, NamedTuple
 
 from sessions_vtab.contract.scan import Row
 
-__all__ = ["OpenScan", "Touched", "TouchedSessions"]
-
 _IN_MEMORY: Final = 10_000
 _CHUNK: Final = 1_000
 

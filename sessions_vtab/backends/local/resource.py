@@ -25,8 +25,6 @@ from sessions_vtab.contract.predicate import Compare, Op
 from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.contract.tables import FACT_COLUMNS, FACT_REMEDY
 
-__all__ = ["LocalResource"]
-
 _MUTABLE: Final = frozenset(
     (
         *("display_name", "labels", "state", "expire_time", "ttl", "description", "enabled"),

@@ -17,8 +17,6 @@ from sessions_vtab.contract.tables import SESSIONS
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import ConflictError
 
-__all__ = ["routines"]
-
 
 def response(table: Table, row: Row, extra: Mapping[str, Any] | None = None) -> str:
     """Returns a row as a JSON object, in which JSON columns are JSON values.

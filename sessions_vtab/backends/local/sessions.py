@@ -23,8 +23,6 @@ from sessions_vtab.contract.values import dump_json, load_json
 from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError, UnsupportedError
 
-__all__ = ["delete", "delta_of", "insert", "merge_delta", "undelete", "update"]
-
 _PLAIN: Final = (
     *("display_name", "labels", "description", "settings", "search_query", "search_results"),
     *("search_meta", "payload_filter", "sort_by"),

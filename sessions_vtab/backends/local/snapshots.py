@@ -21,8 +21,6 @@ from sessions_vtab.contract.capability import Writes
 from sessions_vtab.contract.model import Column, ColumnType, Table, quoted
 from sessions_vtab.errors import StoreError
 
-__all__ = ["APPLICATION_ID", "VERSION", "WRITES", "Snapshot", "snapshot_at"]
-
 APPLICATION_ID: Final = 0x5E551046
 """``PRAGMA application_id`` of a snapshot; it differs from that of a store, which is writable."""
 

@@ -20,8 +20,6 @@ from sessions_vtab.contract.files import identity
 from sessions_vtab.contract.scan import Page
 from sessions_vtab.errors import ReadOnlyError, StoreError, UnsupportedError, inherited
 
-__all__ = ["Store"]
-
 _BUSY_SECONDS: Final = 5.0
 _SLICE: Final = 0.01
 _inherited: list[apsw.Connection] = []

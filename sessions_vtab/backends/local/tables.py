@@ -20,8 +20,6 @@ from sessions_vtab.contract.tables import (
     session_columns,
 )
 
-__all__ = ["EVENT_NAMES", "NOW", "RELATIONS", "StoreTable", "derived_parts", "real_columns"]
-
 NOW: Final = "?1"
 """The parameter for the current time as canonical text; it is always the first one."""
 

@@ -27,8 +27,6 @@ from sessions_vtab.contract.values import dump_json
 from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError, UnsupportedError
 
-__all__ = ["close", "delete", "insert", "update", "upload"]
-
 _MODES: Final = ("KEEP", "OVERWRITE", "FAIL")
 _MOST_OPEN: Final = 10
 _LONGEST: Final = 86_400

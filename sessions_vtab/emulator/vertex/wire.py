@@ -30,8 +30,6 @@ from sessions_vtab.emulator.vertex.messages import (
 )
 from sessions_vtab.emulator.vertex.store import Engine, Event, Session
 
-__all__ = ["parse_json", "read_body"]
-
 _INT32 = 2**31
 _NO_LIST = "Proto field is not repeating, cannot start list."
 _TIMESTAMP_HINT = "timestamps must end with 'Z' or have a valid timezone offset."

@@ -13,20 +13,6 @@ from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.stackql import SERVICE, is_place
 from sessions_vtab.sql.stackql.provider import RESOURCES, ProviderResource
 
-__all__ = [
-    "EngineScope",
-    "ResourceMention",
-    "ResultShape",
-    "StaticResult",
-    "Translation",
-    "alias_at",
-    "cleaned",
-    "hints_of",
-    "parts_at",
-    "places",
-    "resource_of",
-]
-
 
 class ResultShape(Enum):
     """What the rows of a translated statement are."""

@@ -28,8 +28,6 @@ from sessions_vtab.sql.stackql.dialect import (
 )
 from sessions_vtab.sql.stackql.provider import RESOURCES, Method
 
-__all__ = ["execute", "inlined"]
-
 _EVENT = {
     "author": "author",
     "content": "content",

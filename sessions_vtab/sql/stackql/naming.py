@@ -19,8 +19,6 @@ from sessions_vtab.sql.returning import has_alias
 from sessions_vtab.sql.shapes import Block, Span, blocks, commas, find
 from sessions_vtab.sql.stackql.dialect import EngineScope, ResourceMention, alias_at
 
-__all__ = ["FromItem", "SelectNames", "Sources", "StatementNames"]
-
 
 def _unknown(_: str) -> None:
     """The columns of a table nothing is known about."""

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["RESOURCES", "SCOPES", "Method", "ProviderColumn", "ProviderResource"]
-
 SCOPES: Mapping[str, str] = MappingProxyType(
     {
         "projectsId": "project",

@@ -28,8 +28,6 @@ from sessions_vtab.sql.stackql.scoping import (
     required,
 )
 
-__all__ = ["TranslatedText"]
-
 _OPTIONAL = frozenset(("filter", "order_by", "page_size", "page_token"))
 _CHANGES = frozenset(("INSERT", "UPDATE", "DELETE"))
 _CLAUSES = frozenset(("WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "RETURNING", ";"))

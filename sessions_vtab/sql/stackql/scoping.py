@@ -19,15 +19,6 @@ from sessions_vtab.sql.stackql.dialect import EngineScope, ResourceMention
 from sessions_vtab.sql.stackql.naming import SelectNames, Sources, StatementNames
 from sessions_vtab.sql.stackql.provider import SCOPES
 
-__all__ = [
-    "Conditions",
-    "Engines",
-    "ParameterCondition",
-    "ParameterValue",
-    "SourceFinder",
-    "required",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class ParameterValue:

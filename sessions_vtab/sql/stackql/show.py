@@ -13,8 +13,6 @@ from sessions_vtab.sql.stackql import SERVICE
 from sessions_vtab.sql.stackql.dialect import StaticResult, parts_at, resource_of
 from sessions_vtab.sql.stackql.provider import RESOURCES, Method, ProviderResource
 
-__all__ = ["describe", "show"]
-
 _TITLE = "Agent Engine sessions and events"
 _Rows = list[tuple[str, ...]]
 

@@ -32,8 +32,6 @@ from sessions_vtab.sql.stackql.reading import TranslatedText
 from sessions_vtab.sql.stackql.show import describe, show
 from sessions_vtab.sql.stackql.writing import delete, insert_into, update
 
-__all__ = ["translate", "translated"]
-
 _NOTHING_KNOWN: Mapping[int, str] = MappingProxyType({})
 _ANY = Sources()
 

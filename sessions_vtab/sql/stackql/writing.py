@@ -13,8 +13,6 @@ from sessions_vtab.sql.stackql.provider import SCOPES, ProviderResource
 from sessions_vtab.sql.stackql.reading import TranslatedText
 from sessions_vtab.sql.stackql.scoping import ParameterCondition, ParameterValue, required
 
-__all__ = ["delete", "insert_into", "update"]
-
 _RETURNING = frozenset(("RETURNING",))
 _SET = frozenset(("SET", "FROM", "WHERE"))
 _CONSTANTS = frozenset((TokenKind.STRING, TokenKind.NUMBER))
