@@ -19,11 +19,11 @@ import sessions_vtab
 from sessions_vtab import config, registry
 from sessions_vtab.cli import main
 from sessions_vtab.cli.extension import CLIENTS
-from sessions_vtab.cli.pages import ADK
 from sessions_vtab.emulator import serve
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
 from tests import picture
+from tests.documented import ADK
 from tests.matrix import matrix
 
 _ROOT = Path(__file__).parents[1]

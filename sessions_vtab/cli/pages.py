@@ -251,21 +251,6 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
 """Other words for a topic."""
 
 
-def _sample(topic: str, place: int) -> str:
-    """What a page has in a block of code, the first being 0."""
-    return [block.body for block in TOPICS[topic].blocks if isinstance(block, Code)][place]
-
-
-IDLE: Final = _sample("delete", 1)
-"""Finds and deletes sessions that nobody has used for a month; a test runs it."""
-RESUME: Final = _sample("transactions", 1)
-"""A bulk write that goes on where it stopped, in three statements; a test runs it."""
-MCP_CLIENTS: Final = _sample("mcp", 0)
-"""The configuration of a client that starts the server; a test starts what it names."""
-ADK: Final = _sample("adk", 3)
-"""Copies one app's sessions from ADK's file into the store; a test runs it."""
-
-
 class Question(NamedTuple):
     """A question about agents' conversations, and the SELECT that answers it."""
 
@@ -273,15 +258,12 @@ class Question(NamedTuple):
     sql: str
 
 
-def _questions() -> Iterator[Question]:
-    for heading, code in pairwise(TOPICS["questions"].blocks):
-        if isinstance(heading, Heading) and isinstance(code, Code):
-            yield Question(heading.body.partition(". ")[2], code.body.removesuffix(";"))
-
-
-*QUESTIONS, (_, EVAL_SET) = _questions()
-"""Tests run them: each SELECT has the same rows on every source of agents' events; the last one
-makes an eval set of ADK, in one row."""
+QUESTIONS: Final = tuple(
+    Question(heading.body.partition(". ")[2], code.body.removesuffix(";"))
+    for heading, code in pairwise(TOPICS["questions"].blocks)
+    if isinstance(heading, Heading) and isinstance(code, Code) and heading.body[0].isdigit()
+)
+"""Those that are numbered: each SELECT has the same rows on every source of agents' events."""
 
 
 def service_pages() -> tuple[Page, ...]:

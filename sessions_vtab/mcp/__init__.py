@@ -25,7 +25,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
-from importlib.resources import files
 from typing import Any, Final
 
 import anyio
@@ -37,6 +36,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sessions_vtab import dbapi
+from sessions_vtab.cli.pages import DOCS, QUESTIONS
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.mcp import prompts
 from sessions_vtab.mcp.pool import ConnectionPool
@@ -114,9 +114,9 @@ def build(arguments: argparse.Namespace) -> MCPServer[ServerState]:
     _add_text(
         server, "schema", "All tables and functions.", schema_text(first.sources, first.default)
     )
-    _add_text(server, "recipes", "SQL by question.", prompts.recipes_text(backend.resources))
-    questions = files("sessions_vtab").joinpath("docs", "questions.md").read_text("utf-8")
-    _add_text(server, "questions", "30 questions with SQL.", questions)
+    _add_text(server, "recipes", "SQL by question.", prompts.recipes_text(backend))
+    questions = (DOCS / "help" / "questions.md").read_text("utf-8")
+    _add_text(server, "questions", f"{len(QUESTIONS)} questions with SQL.", questions)
     _add_prompts(server)
     return server
 

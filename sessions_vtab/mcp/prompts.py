@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from sessions_vtab.cli.display import by_operators
 from sessions_vtab.cli.help import page, reference_of
-from sessions_vtab.cli.pages import markdown
-from sessions_vtab.contract.backend import Resource
+from sessions_vtab.cli.pages import QUESTIONS, markdown
+from sessions_vtab.contract.agent_views import views_of
+from sessions_vtab.contract.backend import Backend, Resource
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import Column, Function
 from sessions_vtab.vtab.host import OpenSource
@@ -88,83 +88,20 @@ _DATA: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """A question with its SQL.
-
-    Attributes:
-        name: one word.
-        question: what it answers.
-        sql: the statement; ``:session`` and ``:since`` are its parameters.
-        needs: columns it reads, by table.
-    """
-
-    name: str
-    question: str
-    sql: str
-    needs: Mapping[str, tuple[str, ...]]
+ABOUT_ONE_SESSION: Final = tuple(one for one in QUESTIONS if ":session" in one.sql)
+SINCE_A_TIME: Final = tuple(one for one in QUESTIONS if ":since" in one.sql)
 
 
-RECIPES: Final = (
-    Recipe(
-        "turns",
-        "What was said in a session?",
-        """\
-SELECT timestamp, author, text FROM events
-WHERE session_id = :session AND text IS NOT NULL ORDER BY timestamp""",
-        {"events": ("text",)},
-    ),
-    Recipe(
-        "tool_calls",
-        "Which tools were called in a session, and what did they return?",
-        """\
-SELECT call_id, max(function_name) AS tool, max(args) AS args, max(response) AS response
-FROM event_parts WHERE session_id = :session AND kind IN ('functionCall', 'functionResponse')
-GROUP BY call_id ORDER BY min(event_name)""",
-        {"event_parts": ("call_id", "args", "response")},
-    ),
-    Recipe(
-        "usage",
-        "How many tokens did a session use?",
-        """\
-SELECT count(input_tokens) AS calls, sum(input_tokens) AS input_tokens,
-       sum(output_tokens) AS output_tokens
-FROM events WHERE session_id = :session AND partial IS NULL""",
-        {"events": ("input_tokens", "output_tokens")},
-    ),
-    Recipe(
-        "errors",
-        "Which sessions had errors since a time?",
-        """\
-SELECT s.session_id, s.user_id, e.timestamp, e.author, e.error_code, e.error_message
-FROM sessions AS s JOIN events AS e ON e.session_name = s.name
-WHERE s.update_time >= :since AND e.timestamp >= :since AND e.error_code IS NOT NULL
-ORDER BY e.timestamp""",
-        {"sessions": ("update_time",), "events": ("error_code", "error_message")},
-    ),
-)
-
-
-def recipes_text(resources: Mapping[str, Resource]) -> str:
-    """The recipes that the tables of a source have the columns for, as Markdown."""
-    return "\n".join(
-        f"## {one.question}\n\n```sql\n{one.sql};\n```\n" for one in _possible(resources)
-    )
-
-
-def _possible(resources: Mapping[str, Resource]) -> Iterator[Recipe]:
-    for recipe in RECIPES:
-        if all(
-            table in resources and set(columns) <= set(resources[table].table.names)
-            for table, columns in recipe.needs.items()
-        ):
-            yield recipe
+def recipes_text(backend: Backend) -> str:
+    """The questions about one session or a span of time, as Markdown; '' without agents' events."""
+    asked = (*ABOUT_ONE_SESSION, *SINCE_A_TIME) if views_of(backend) else ()
+    return "\n".join(f"## {one.asks}\n\n```sql\n{one.sql};\n```\n" for one in asked)
 
 
 def investigate(session: str) -> str:
     """A prompt to find out what happened in a session."""
     steps = "\n".join(
-        f"{number}. {one.question}\n{one.sql}" for number, one in enumerate(RECIPES[:3], 1)
+        f"{number}. {one.asks}\n{one.sql}" for number, one in enumerate(ABOUT_ONE_SESSION, 1)
     )
     return (
         f"Investigate the session {session!r}. Run these with the tool query and the parameter"
@@ -176,9 +113,10 @@ def investigate(session: str) -> str:
 
 def failed_today() -> str:
     """A prompt to find the failures of this day, in UTC."""
+    (failed,) = SINCE_A_TIME
     return (
         "Find out what failed today. Run this with the tool query, with the parameter since set to"
-        f" the beginning of the day in UTC:\n\n{RECIPES[3].sql}\n\nGroup the errors by code and"
+        f" the beginning of the day in UTC:\n\n{failed.sql}\n\nGroup the errors by code and"
         " author, name the users they hit, and look at the turns of one session of each group for"
         f" the cause. {_DATA}"
     )

@@ -15,19 +15,19 @@ import pytest
 from conversations import written_by_adk
 from test_columns import ROWS as COLUMNS
 from test_questions import ROWS as ANSWERS
-from test_questions import given
+from test_questions import SQL, given
 from test_report import Page
 from test_views import ROWS as VIEWS
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.cli.pages import EVAL_SET, QUESTIONS
 from sessions_vtab.report import report
 from sessions_vtab.snapshot import snapshot
+from tests.documented import EVAL_SET
 
 Rows = list[tuple[Any, ...]]
 
 SAME: Final = [
-    *zip([question.sql for question in QUESTIONS], ANSWERS, strict=True),
+    *((SQL[question], rows) for question, rows in ANSWERS.items()),
     *VIEWS,
     *COLUMNS,
 ]
@@ -36,7 +36,7 @@ WITHOUT_CHUNKS: Final[dict[str, Rows]] = {
     "SELECT branch, count(*) FROM events GROUP BY branch": [(None, 30), ("desk.refunds", 8)],
     "SELECT text FROM events WHERE partial = 1": [],
 }
-IDLE: Final = QUESTIONS[9].sql
+IDLE: Final = SQL["Which sessions are idle, and which are empty?"]
 
 
 def expected(sql: str, rows: Rows, model: bool) -> Rows:
@@ -61,8 +61,8 @@ def test_the_rows_are_those_of_vertex(adk: Connection, sql: str, rows: Rows) -> 
 
 
 def test_a_transcript_is_in_the_order_of_writing(adk: Connection) -> None:
-    sql = QUESTIONS[1].sql
-    assert adk.execute(sql, given(sql)).fetchall() == ANSWERS[1]
+    said = "What was said in a session?"
+    assert adk.execute(SQL[said], given(SQL[said])).fetchall() == ANSWERS[said]
 
 
 def test_an_id_of_two_users_is_two_sessions_in_every_view(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import sessions_vtab
-from sessions_vtab.cli.pages import IDLE
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import BudgetError
+from tests.documented import IDLE
 
 COUNT, DELETE = (part.strip() + ";" for part in IDLE.split(";")[:2])
 

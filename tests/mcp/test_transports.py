@@ -20,9 +20,9 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult
 
 from sessions_vtab.cli import main
-from sessions_vtab.cli.pages import MCP_CLIENTS
 from sessions_vtab.mcp import token_of_environment
 from tests.children import mortal
+from tests.documented import MCP_CLIENTS
 
 COMMAND = (sys.executable, "-m", "sessions_vtab")
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"

@@ -9,11 +9,11 @@ from contextlib import closing
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.cli.pages import RESUME
 from sessions_vtab.cli.session import split
 from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import BudgetError, WriteError
+from tests.documented import RESUME
 
 MANY = """
     WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c LIMIT {0})

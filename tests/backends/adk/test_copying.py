@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import sessions_vtab
-from sessions_vtab.cli.pages import ADK
 from sessions_vtab.snapshot import snapshot
 from tests.backends.adk.files import NAMES, written
+from tests.documented import ADK
 
 _EVENTS = "author, timestamp, text, content, invocation_id, actions, error_code, event_metadata"
 
