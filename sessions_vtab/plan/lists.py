@@ -6,7 +6,7 @@ read of an occurrence belongs to its list, one that differs from read to read is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from types import MappingProxyType
@@ -90,19 +90,40 @@ def pages_of(path: AccessPath, responses: int, rows: int) -> int:
     return min(responses, max(ceil(rows / path.page_cap), responses - _OVERLAP, 1))
 
 
-def size_key(scan: Scan) -> object:
+class ListKey:
+    """What a list is known by in dictionaries: values that are hashed once.
+
+    The hash of a condition is that of every value in it, and a join looks each of its lists up ten
+    times.
+    """
+
+    __slots__ = ("_hash", "_parts")
+
+    def __init__(self, *parts: Hashable) -> None:
+        self._parts = parts
+        self._hash = hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ListKey) and self._parts == other._parts
+
+
+def size_key(scan: Scan) -> ListKey:
     """What a list is known by when its pages were counted: neither order nor columns matter."""
-    return scan.path.name, scan.where, given_parameters(scan)
+    return ListKey(scan.path.name, scan.where, given_parameters(scan))
 
 
 def given_parameters(scan: Scan) -> tuple[tuple[str, Value], ...]:
     """Parameter columns and their values, without those of the statement rewriter."""
-    return tuple((name, one) for name, one in scan.parameters.items() if name not in PLAN_COLUMNS)
+    given = scan.parameters.items()
+    return tuple([(name, one) for name, one in given if name not in PLAN_COLUMNS])
 
 
-def read_key(scan: Scan) -> object:
+def read_key(scan: Scan) -> ListKey:
     """What a list is known by when its responses were counted: they come in an order."""
-    return size_key(scan), scan.order
+    return ListKey(scan.path.name, scan.where, given_parameters(scan), scan.order)
 
 
 class Sizes:
