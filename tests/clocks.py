@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from sessions_vtab.emulator import front
-from sessions_vtab.fetch import Clock, deadline
+from sessions_vtab.fetch import Clock, connection
 
 
 class RealClock(Clock):
@@ -65,7 +65,7 @@ def delays_use_up_timeouts(patch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(0)
 
     _sleep_by(patch, sleep)
-    patch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: passed))
+    patch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: passed))
 
 
 def delays_end_together(patch: pytest.MonkeyPatch, number: int) -> None:

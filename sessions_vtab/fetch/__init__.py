@@ -55,7 +55,7 @@ What a backend writes, in this order:
    ``sender.pause(seconds)``, ``finish_operation(sender, response, look)``.
 
 Inside: `auth`, `call`, `endpoint`, `operations` are values; `client`, `exchange`,
-`routes`, `deadline`, `body`, `retry`, `limits` send; `reader`, `paging` and `turns` read in order;
+`routes`, `connection`, `retry`, `limits` send; `reader`, `paging` and `turns` read in order;
 `scope`, `cache` share; `sending` writes; `problems`, `redact` report.
 
 Shared by backends: ``fetch.options`` (settings by a pydantic model: ``validated``, ``KeyOptions``),

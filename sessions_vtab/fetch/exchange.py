@@ -16,9 +16,8 @@ import httpx
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import SessionsError, StoppedError
 from sessions_vtab.fetch.auth import Auth, asked
-from sessions_vtab.fetch.body import ENCODINGS, TooLongError, read_body
 from sessions_vtab.fetch.call import MultipartForm, RequestSpec, Response
-from sessions_vtab.fetch.deadline import within
+from sessions_vtab.fetch.connection import ENCODINGS, Received, TooLongError, read_body, within
 from sessions_vtab.fetch.problems import (
     broken,
     endless,
@@ -29,7 +28,7 @@ from sessions_vtab.fetch.problems import (
     unsendable,
 )
 from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
-from sessions_vtab.fetch.routes import Received, Shortcut
+from sessions_vtab.fetch.routes import Shortcut
 
 if TYPE_CHECKING:
     from sessions_vtab.fetch.client import Sender

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.fetch.call import RequestSpec, Response
 from sessions_vtab.fetch.client import Client
-from sessions_vtab.fetch.deadline import SLICE
+from sessions_vtab.fetch.connection import SLICE
 from sessions_vtab.fetch.paging import PageIterator, Paginator, SinglePage
 from sessions_vtab.fetch.problems import stopped
 from sessions_vtab.fetch.scope import scope_of

@@ -3,9 +3,9 @@
 For each host there is a stack of idle connections, the one used last on top. httpcore's pool looks
 at all its connections, twice for each request, which with 16 of them costs more than the request.
 Here a request takes the connection that was used last, and puts it back. Connections that are not
-needed stay at the bottom, where they expire. HTTP itself stays with httpcore: framing, TLS, 1xx
-responses, proxies. The number of connections needs no limit of its own: each is used by a request
-that is under way, and their number has one.
+needed stay at the bottom, where they expire. What goes over one is ``connection``'s, and httpcore's
+where a proxy stands between. The number of connections needs no limit of its own: each is used by a
+request that is under way, and their number has one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import functools
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib import request as environment
@@ -23,40 +23,29 @@ import httpcore
 import httpx
 
 from sessions_vtab.fetch.call import is_plain
-from sessions_vtab.fetch.deadline import TimedBackend
+from sessions_vtab.fetch.connection import (
+    DirectConnection,
+    Headers,
+    Received,
+    ResponseBody,
+    TimedBackend,
+    as_httpx,
+    headers_of,
+)
 from sessions_vtab.fetch.endpoint import is_loopback
 
 KEEP_ALIVE: Final = 30.0
 """Seconds for which an idle connection is kept."""
 
-Headers: TypeAlias = list[tuple[bytes, bytes]]
-
 _Place: TypeAlias = tuple[bytes, bytes, int]
 """Scheme, host and port."""
-
-_MEANINGS: Final = {
-    getattr(httpcore, name): getattr(httpx, name)
-    for name in (
-        "ConnectError",
-        "ConnectTimeout",
-        "LocalProtocolError",
-        "PoolTimeout",
-        "ProxyError",
-        "ReadError",
-        "ReadTimeout",
-        "RemoteProtocolError",
-        "UnsupportedProtocol",
-        "WriteError",
-        "WriteTimeout",
-    )
-}
 
 
 class Connections(httpx.BaseTransport):
     """Sends requests, each over the connection to its host that was used last.
 
     Args:
-        connect: makes a connection to an origin: ``create_connection`` of a pool of httpcore's.
+        connect: makes a connection to an origin.
     """
 
     def __init__(self, connect: Callable[[httpcore.Origin], httpcore.ConnectionInterface]) -> None:
@@ -104,7 +93,7 @@ class Connections(httpx.BaseTransport):
         request = httpcore.Request("GET", url, extensions=extensions)
         request.headers = headers  # Given as an argument, each would be examined once more.
         response, body = self._send(request, connection)
-        return Received(response.status, _decoded(response.headers), body, response.extensions)
+        return Received(response.status, headers_of(response.headers), body, response.extensions)
 
     def take(self, url: httpcore.URL) -> httpcore.ConnectionInterface | None:
         """A connection to the host of a URL that ``get`` may use; None if none is idle."""
@@ -121,15 +110,15 @@ class Connections(httpx.BaseTransport):
 
     def _send(
         self, request: httpcore.Request, connection: httpcore.ConnectionInterface | None = None
-    ) -> tuple[httpcore.Response, _ResponseBody]:
+    ) -> tuple[httpcore.Response, ResponseBody]:
         place = _place(request.url)
         connection = connection or self._take(place) or self._connect(request.url.origin)
         try:
             response = connection.handle_request(request)
         except BaseException as error:
             connection.close()
-            raise _as_httpx(error) from error
-        return response, _ResponseBody(response.stream, partial(self._put_back, place, connection))
+            raise as_httpx(error) from error
+        return response, ResponseBody(response.stream, partial(self._put_back, place, connection))
 
     def _take(self, place: _Place) -> httpcore.ConnectionInterface | None:
         """The idle connection that was used last; None if there is none that is still good."""
@@ -164,74 +153,6 @@ class Connections(httpx.BaseTransport):
 def _place(url: httpcore.URL) -> _Place:
     origin = url.origin
     return origin.scheme, origin.host, origin.port
-
-
-class _ResponseBody(httpx.SyncByteStream):
-    """The body of a response.
-
-    Args:
-        stream: of httpcore.
-        closed: called once when it was closed.
-    """
-
-    def __init__(self, stream: Any, closed: Callable[[], None]) -> None:
-        self._stream: Iterable[bytes] = stream
-        self._closed: Callable[[], None] | None = closed
-
-    def __iter__(self) -> Iterator[bytes]:
-        """The bytes as they come; raises httpx.TransportError."""
-        try:
-            yield from self._stream
-        except Exception as error:
-            raise _as_httpx(error) from error
-
-    def close(self) -> None:
-        """Gives the connection back; one whose response was not read to its end is closed."""
-        closed, self._closed = self._closed, None
-        if closed is None:
-            return
-        try:
-            self._stream.close()  # type: ignore[attr-defined]  # Of httpcore's streams.
-        finally:
-            closed()
-
-
-class Received(NamedTuple):
-    """A response whose body has yet to be read, as ``httpx.Response`` is one.
-
-    Attributes:
-        status_code: the HTTP status.
-        headers: names in lower case.
-        stream: the body.
-        extensions: of httpcore.
-    """
-
-    status_code: int
-    headers: Mapping[str, str]
-    stream: _ResponseBody
-    extensions: Mapping[str, Any]
-
-    def close(self) -> None:
-        """Gives the connection back."""
-        self.stream.close()
-
-
-def _decoded(raw: Headers) -> dict[str, str]:
-    """Headers as httpx reads them; those of one name are joined."""
-    headers: dict[str, str] = {}
-    try:
-        for name, value in raw:
-            key, text = name.decode("ascii").lower(), value.decode()
-            headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    except UnicodeDecodeError:
-        return {name.lower(): value for name, value in httpx.Headers(raw).items()}
-    return headers
-
-
-def _as_httpx(error: BaseException) -> BaseException:
-    """The error of httpx for one of httpcore's; any other is returned as it is."""
-    meaning = _MEANINGS.get(type(error))
-    return error if meaning is None else meaning(str(error))
 
 
 _MOST_ORIGINS: Final = 64
@@ -322,24 +243,29 @@ def open_routes(opened: Callable[[httpcore.NetworkStream], None] = lambda _: Non
         opened: told of each new connection, and once more when it speaks TLS.
     """
     found = environment.getproxies_environment()
+    network, certificates = TimedBackend(httpcore.SyncBackend(), opened), _certificates()
     options: dict[str, Any] = {
-        "ssl_context": _certificates(),
+        "ssl_context": certificates,
         "keepalive_expiry": KEEP_ALIVE,
-        "network_backend": TimedBackend(httpcore.SyncBackend(), opened),
+        "network_backend": network,
     }
     proxied = {
         scheme: Connections(_proxy(found[scheme], options).create_connection)
         for scheme in ("http", "https")
         if found.get(scheme)
     }
-    direct = Connections(httpcore.ConnectionPool(**options).create_connection)
-    return Routes(direct, proxied, found)
+    direct = partial(
+        DirectConnection, network=network, certificates=certificates, keep_alive=KEEP_ALIVE
+    )
+    return Routes(Connections(direct), proxied, found)
 
 
 @functools.cache
 def _certificates() -> ssl.SSLContext:
     """Whom we trust; reading the certificates takes 20 ms, so it is done once a process."""
-    return httpx.create_ssl_context(trust_env=False)
+    context = httpx.create_ssl_context(trust_env=False)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _bypasses(host: str, proxies: dict[str, str]) -> bool:

@@ -19,7 +19,7 @@ from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.cache import Key, ResponseCache, fingerprint
 from sessions_vtab.fetch.call import RequestSpec, Response
 from sessions_vtab.fetch.client import Client, Sender, readable, record
-from sessions_vtab.fetch.deadline import SLICE
+from sessions_vtab.fetch.connection import SLICE
 from sessions_vtab.fetch.exchange import Exchange
 from sessions_vtab.fetch.problems import stopped
 

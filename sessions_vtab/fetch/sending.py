@@ -29,7 +29,7 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
 )
 from sessions_vtab.fetch.client import Client, Sender
-from sessions_vtab.fetch.deadline import SLICE
+from sessions_vtab.fetch.connection import SLICE
 from sessions_vtab.fetch.problems import doubtful, stopped, unexpected
 
 T = TypeVar("T")

@@ -15,8 +15,7 @@ import pytest
 
 from sessions_vtab.errors import UnavailableError
 from sessions_vtab.fetch import Client, Endpoint, Reader, RequestSpec
-from sessions_vtab.fetch.body import read_body
-from sessions_vtab.fetch.deadline import TimedBackend
+from sessions_vtab.fetch.connection import DirectConnection, TimedBackend, read_body
 from sessions_vtab.fetch.routes import KEEP_ALIVE, Connections, Routes, is_plain, open_routes
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -63,8 +62,8 @@ def network() -> Scripted:
 
 @pytest.fixture
 def connections(network) -> Connections:
-    pool = httpcore.ConnectionPool(network_backend=network, keepalive_expiry=KEEP_ALIVE)
-    return Connections(pool.create_connection)
+    trusted = ssl.create_default_context()
+    return Connections(lambda origin: DirectConnection(origin, network, trusted, KEEP_ALIVE))
 
 
 def ask(connections, host="h"):
@@ -140,6 +139,8 @@ def test_after_close_no_connection_stays(connections, network):
             httpx.RemoteProtocolError,
         ),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", httpx.RemoteProtocolError),
+        (b"HTTP/1.1 200 OK\r\nContent-", httpx.RemoteProtocolError),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n", httpx.RemoteProtocolError),
     ],
 )
 def test_errors_are_those_of_httpx_and_end_the_connection(connections, network, answer, error):
@@ -147,6 +148,40 @@ def test_errors_are_those_of_httpx_and_end_the_connection(connections, network, 
     with pytest.raises(error):
         answered(connections)
     assert network.streams[0].closed
+
+
+@pytest.mark.parametrize(
+    ("answer", "body", "goes_on"),
+    [
+        ("HTTP/1.1 200 OK|Transfer-Encoding: chunked||2|{}|0||", b"{}", True),
+        ("HTTP/1.1 200 OK|Transfer-Encoding: chunked||1|[|1|]|0|A: trailer||", b"[]", True),
+        ("HTTP/1.1 204 No Content||", b"", True),
+        ("HTTP/1.1 200 OK|Connection: close|Content-Length: 2||{}", b"{}", False),
+        ("HTTP/1.0 200 OK||{}", b"{}", False),
+        ("HTTP/1.0 200 OK|Content-Length: 2||{}", b"{}", False),
+    ],
+)
+def test_a_body_ends_where_the_protocol_says(connections, network, answer, body, goes_on):
+    network.answer = answer.replace("|", "\r\n").encode()
+    received = ask(connections)
+    assert read_body(received, 1_000) == body
+    received.close()
+    assert network.streams[0].closed is not goes_on
+
+
+class Impatient(Stream):
+    """Answers the head of a request, and takes no more of it."""
+
+    def write(self, buffer, timeout=None):
+        if self.sent:
+            raise httpcore.WriteError
+        super().write(buffer)
+
+
+def test_the_answer_to_a_request_that_was_not_taken_whole_is_read(connections, network):
+    network.connect_tcp = lambda *_args, **_more: Impatient(FAILED)
+    request = httpx.Request("POST", "http://h/a", content=b"much")
+    assert connections.handle_request(request).status_code == 503
 
 
 def test_early_hints_are_read_over(connections, network):
@@ -290,6 +325,27 @@ def test_the_socket_under_tls_is_told_of_too():
     stream = TimedBackend(network, told.append).connect_tcp("h", 443)
     secure = stream.start_tls(ssl.create_default_context(), "h")
     assert told == [stream, secure]
+
+
+def test_nothing_is_sent_before_tls_speaks_to_the_host(network):
+    asked = []
+
+    class Plain(Stream):
+        def start_tls(self, ssl_context, server_hostname=None, timeout=None):
+            asked.append((ssl_context, server_hostname, self.sent))
+            return Secured(self.answer)
+
+    network.connect_tcp = lambda *_args, **_more: Plain(ANSWER)
+    trusted = ssl.create_default_context()
+    origin = httpcore.Origin(b"https", b"h", 443)
+    connection = DirectConnection(origin, network, trusted, KEEP_ALIVE)
+    assert (
+        connection.handle_request(
+            httpcore.Request("GET", "https://h/a", headers={"Host": "h"})
+        ).status
+        == 200
+    )
+    assert asked == [(trusted, "h", b"")]
 
 
 def test_a_connection_that_opens_while_the_client_closes_is_ended():

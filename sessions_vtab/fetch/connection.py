@@ -1,0 +1,432 @@
+"""One connection: HTTP/1.1 over a socket, on which no wait is longer than an attempt may take.
+
+httpcore makes the sockets, and h11 knows the protocol: framing, 1xx responses, what may not be.
+What stands between the two is written here: httpcore's own, made for every way to use a connection,
+costs a quarter of the CPU time of a request.
+
+A read timeout begins anew with every byte that arrives, so that a service which sends one now and
+then, headers or a body or 1xx answers without end, would keep a thread for ever. A request runs in
+one thread from its first byte to its last, so the thread knows when it ends. A statement's own
+thread, which sends what it would only wait for, also looks now and then whether the user wants to
+stop.
+
+Bodies are decompressed here, and cut off while they are read once they are too long: httpx
+decompresses a chunk as a whole, and a chunk of 64 KiB can hold 64 MiB of zeros.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import h11
+import httpcore
+import httpx
+
+SLICE = 0.05
+"""Seconds between two looks at whether the user wants to stop."""
+
+_running = threading.local()
+
+
+@contextmanager
+def within(seconds: float, look: Callable[[], None] | None = None) -> Iterator[None]:
+    """What this thread does on the network inside the block ends after so many seconds.
+
+    Args:
+        seconds: until then.
+        look: called every 50 ms while it waits for something to read; raises what ends it.
+    """
+    _running.until, _running.look = time.monotonic() + seconds, look
+    try:
+        yield
+    finally:
+        _running.until = _running.look = None
+
+
+def _left(timeout: float | None, error: type[Exception]) -> float | None:
+    """The shorter of a timeout and what is left of this thread's time."""
+    until = getattr(_running, "until", None)
+    if until is None:
+        return timeout
+    left = float(until - time.monotonic())
+    if left <= 0:
+        raise error
+    return left if timeout is None else min(timeout, left)
+
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+_Opened: TypeAlias = Callable[[httpcore.NetworkStream], None]
+
+
+class TimedBackend(httpcore.NetworkBackend):
+    """Connections whose every wait ends with the time of the thread that waits.
+
+    Args:
+        inner: makes them.
+        opened: told of each new connection before anything is sent over it, and once more when it
+            speaks TLS, which replaces its socket.
+    """
+
+    def __init__(self, inner: httpcore.NetworkBackend, opened: _Opened) -> None:
+        self._inner = inner
+        self._opened = opened
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """A connection to a host."""
+        left = _left(timeout, httpcore.ConnectTimeout)
+        inner = self._inner.connect_tcp(host, port, left, local_address, socket_options)
+        return _TimedStream(inner, self._opened)
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+        self._inner.sleep(seconds)
+
+
+class _TimedStream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream, opened: _Opened) -> None:
+        self._inner = inner
+        self._opened = opened
+        opened(self)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        look = getattr(_running, "look", None)
+        if look is None:
+            return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        while True:
+            left = _left(SLICE, httpcore.ReadTimeout)
+            try:
+                return self._inner.read(max_bytes, left)
+            except httpcore.ReadTimeout:
+                look()
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _TimedStream(self._inner.start_tls(ssl_context, server_hostname, left), self._opened)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+# Requests and responses
+
+_AT_ONCE: Final = 64 * 1024
+"""Bytes that are read from a socket at once."""
+
+_LONGEST_HEAD: Final = 100 * 1024
+"""Bytes of the head of a response, as in httpcore."""
+
+
+class DirectConnection(httpcore.ConnectionInterface):
+    """A connection to an origin itself, not through a proxy; for one request at a time.
+
+    Args:
+        origin: scheme, host and port.
+        network: makes its socket when the first request is sent.
+        certificates: whom it trusts; offers http/1.1 and nothing else.
+        keep_alive: seconds for which it may be idle.
+    """
+
+    def __init__(
+        self,
+        origin: httpcore.Origin,
+        network: httpcore.NetworkBackend,
+        certificates: ssl.SSLContext,
+        keep_alive: float,
+    ) -> None:
+        self._origin = origin
+        self._network = network
+        self._certificates = certificates
+        self._keep_alive = keep_alive
+        self._stream: httpcore.NetworkStream | None = None
+        self._state = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
+        self._idle_until: float | None = None
+
+    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+        """The response, whose body has yet to be read; after an error it has to be closed.
+
+        Raises:
+            httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError: there is none.
+        """
+        timeouts = request.extensions.get("timeout", {})
+        self._idle_until = None
+        stream = self._stream = self._stream or self._open(timeouts.get("connect"))
+        try:
+            self._send(stream, request, timeouts.get("write"))
+        except httpcore.WriteError:
+            pass  # Who refuses a request may answer before it has read all of it.
+        except h11.LocalProtocolError as error:
+            raise httpcore.LocalProtocolError(str(error)) from error
+        wait = timeouts.get("read")
+        head = self._event(stream, wait)
+        while isinstance(head, h11.InformationalResponse):
+            head = self._event(stream, wait)
+        if not isinstance(head, h11.Response):
+            raise httpcore.RemoteProtocolError("The connection ended before a response.")
+        return httpcore.Response(
+            head.status_code,
+            headers=head.headers.raw_items(),
+            content=_DirectBody(self._body(stream, wait), self._response_closed),
+            extensions={"network_stream": stream},
+        )
+
+    def _open(self, timeout: float | None) -> httpcore.NetworkStream:
+        host = self._origin.host.decode("ascii")
+        stream = self._network.connect_tcp(host, self._origin.port, timeout)
+        if self._origin.scheme == b"https":
+            stream = stream.start_tls(self._certificates, host, timeout)
+        return stream
+
+    def _send(
+        self, stream: httpcore.NetworkStream, request: httpcore.Request, timeout: float | None
+    ) -> None:
+        head = h11.Request(
+            method=request.method, target=request.url.target, headers=request.headers
+        )
+        stream.write(self._state.send(head) or b"", timeout)
+        body: Iterable[bytes] = request.stream  # type: ignore[assignment]  # Also of AsyncIterable.
+        for chunk in filter(None, body):
+            stream.write(self._state.send(h11.Data(data=chunk)) or b"", timeout)
+        end = self._state.send(h11.EndOfMessage())
+        if end:
+            stream.write(end, timeout)
+
+    def _event(self, stream: httpcore.NetworkStream, timeout: float | None) -> Any:
+        """What the server says next."""
+        while True:
+            try:
+                event = self._state.next_event()
+            except h11.RemoteProtocolError as error:
+                raise httpcore.RemoteProtocolError(str(error)) from error
+            if event is not h11.NEED_DATA:
+                return event
+            data = stream.read(_AT_ONCE, timeout)
+            if not data and self._state.their_state is h11.SEND_RESPONSE:
+                raise httpcore.RemoteProtocolError("The server ended the connection.")
+            self._state.receive_data(data)
+
+    def _body(self, stream: httpcore.NetworkStream, timeout: float | None) -> Iterator[bytes]:
+        """The bytes of the response's body as they come."""
+        try:
+            while isinstance(event := self._event(stream, timeout), h11.Data):
+                yield bytes(event.data)
+        except BaseException:
+            self.close()
+            raise
+
+    def _response_closed(self) -> None:
+        """The response is done with: the connection is idle, or it cannot be used again."""
+        if self._state.our_state is h11.DONE and self._state.their_state is h11.DONE:
+            self._state.start_next_cycle()
+            self._idle_until = time.monotonic() + self._keep_alive
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Closes the socket."""
+        self._idle_until = None
+        if self._stream is not None:
+            self._stream.close()
+
+    def is_idle(self) -> bool:
+        """Whether the next request can use it."""
+        return self._idle_until is not None
+
+    def has_expired(self) -> bool:
+        """Whether it was idle for too long, or the server has hung up: its end can be read."""
+        if self._stream is None or self._idle_until is None:
+            return False
+        over = time.monotonic() > self._idle_until
+        return over or bool(self._stream.get_extra_info("is_readable"))
+
+
+class _DirectBody:
+    """The body of a response, as httpcore has one.
+
+    Args:
+        pieces: its bytes as they come.
+        close: to be called when it is done with, read or not.
+    """
+
+    def __init__(self, pieces: Iterator[bytes], close: Callable[[], None]) -> None:
+        self._pieces = pieces
+        self.close = close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+
+_MEANINGS: Final = {
+    getattr(httpcore, name): getattr(httpx, name)
+    for name in (
+        "ConnectError",
+        "ConnectTimeout",
+        "LocalProtocolError",
+        "PoolTimeout",
+        "ProxyError",
+        "ReadError",
+        "ReadTimeout",
+        "RemoteProtocolError",
+        "UnsupportedProtocol",
+        "WriteError",
+        "WriteTimeout",
+    )
+}
+
+
+def as_httpx(error: BaseException) -> BaseException:
+    """The error of httpx for one of httpcore's; any other is returned as it is."""
+    meaning = _MEANINGS.get(type(error))
+    return error if meaning is None else meaning(str(error))
+
+
+class ResponseBody(httpx.SyncByteStream):
+    """The body of a response.
+
+    Args:
+        stream: of httpcore.
+        closed: called once when it was closed.
+    """
+
+    def __init__(self, stream: Any, closed: Callable[[], None]) -> None:
+        self._stream: Iterable[bytes] = stream
+        self._closed: Callable[[], None] | None = closed
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The bytes as they come; raises httpx.TransportError."""
+        try:
+            yield from self._stream
+        except Exception as error:
+            raise as_httpx(error) from error
+
+    def close(self) -> None:
+        """Gives the connection back; one whose response was not read to its end is closed."""
+        closed, self._closed = self._closed, None
+        if closed is None:
+            return
+        try:
+            self._stream.close()  # type: ignore[attr-defined]  # Of httpcore's streams.
+        finally:
+            closed()
+
+
+class Received(NamedTuple):
+    """A response whose body has yet to be read, as ``httpx.Response`` is one.
+
+    Attributes:
+        status_code: the HTTP status.
+        headers: names in lower case.
+        stream: the body.
+        extensions: of httpcore.
+    """
+
+    status_code: int
+    headers: Mapping[str, str]
+    stream: ResponseBody
+    extensions: Mapping[str, Any]
+
+    def close(self) -> None:
+        """Gives the connection back."""
+        self.stream.close()
+
+
+def headers_of(raw: Headers) -> dict[str, str]:
+    """Headers as httpx reads them; those of one name are joined."""
+    headers: dict[str, str] = {}
+    try:
+        for name, value in raw:
+            key, text = name.decode("ascii").lower(), value.decode()
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    except UnicodeDecodeError:
+        return {name.lower(): value for name, value in httpx.Headers(raw).items()}
+    return headers
+
+
+# Bodies
+
+ENCODINGS = "gzip, deflate"
+"""What ``read_body`` understands, as Accept-Encoding says it."""
+
+_PIECE = 1024 * 1024
+"""Bytes that are decompressed at once."""
+
+_GZIP = 16 + zlib.MAX_WBITS
+_IDENTITY = frozenset(("", "identity"))
+
+
+class TooLongError(Exception):
+    """The body is longer than it may be; what was read of it is gone."""
+
+
+def read_body(response: httpx.Response | Received, most: int) -> bytes:
+    """The body of an answer whose head has been read.
+
+    Args:
+        response: the answer.
+        most: bytes it may have when decompressed.
+
+    Raises:
+        TooLongError: it has more.
+        httpx.DecodingError: it cannot be decompressed.
+        httpx.HTTPError: it did not arrive completely, or in time.
+    """
+    if not isinstance(response.stream, httpx.SyncByteStream):
+        raise httpx.StreamError("the body cannot be read")
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    plain = encoding in _IDENTITY
+    pieces, size = [], 0
+    for piece in response.stream if plain else _decompressed(response.stream, encoding):
+        _left(None, httpcore.ReadTimeout)  # The stream of a test's transport does not look.
+        size += len(piece)
+        if size > most:
+            raise TooLongError
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _decompressed(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        raise httpx.DecodingError(f"the content encoding {encoding!r:.40} was not asked for")
+    decoder: zlib._Decompress | None = None
+    try:
+        for chunk in chunks:
+            if decoder is None and chunk:
+                decoder = zlib.decompressobj(_window(encoding, chunk))
+            while chunk and decoder is not None:
+                yield decoder.decompress(chunk, _PIECE)
+                chunk = decoder.unconsumed_tail  # noqa: PLW2901  # What did not fit in a piece.
+    except zlib.error as error:
+        raise httpx.DecodingError(str(error)) from None
+    if decoder is not None and not decoder.eof:
+        raise httpx.DecodingError("the compressed body is cut off")
+
+
+def _window(encoding: str, first: bytes) -> int:
+    """The parameter of zlib; "deflate" is its own format, but some send only what is inside."""
+    if encoding != "deflate":
+        return _GZIP
+    return zlib.MAX_WBITS if first[0] & 0x0F == zlib.DEFLATED else -zlib.MAX_WBITS
