@@ -71,7 +71,7 @@ def _nothing_of_the_user_and_no_waiting(tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="session", autouse=True)
 def _memory_backend_is_known() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        memory = "sessions_vtab.testing.memory:MemoryBackend"
+        memory = "tests.memory:MemoryBackend"
         patch.setattr(registry, "BUILT_IN", {**registry.BUILT_IN, "memory": memory})
         yield
 

@@ -17,7 +17,7 @@ from sessions_vtab.contract.verify import CHECKED
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, SessionsError
 from sessions_vtab.rest import Get, List, RestBackend, RestTable
 from sessions_vtab.testing.conformance import Suite
-from sessions_vtab.testing.memory import MemoryBackend
+from tests.memory import MemoryBackend
 
 T = ColumnType
 TICKETS = Table(
@@ -201,7 +201,7 @@ def test_the_command_line_prints_a_bug_in_one_sentence(capsys, monkeypatch) -> N
     def wrong(*_: object) -> None:
         raise KeyError("id")
 
-    monkeypatch.setattr("sessions_vtab.testing.memory.MemoryResource.scan", wrong)
+    monkeypatch.setattr("tests.memory.MemoryResource.scan", wrong)
     monkeypatch.setattr(registry, "_registered", {"memory": MemoryBackend})
     status = main(
         ["--config", os.devnull, "--source", "m=memory://", "query", "SELECT * FROM sessions"]

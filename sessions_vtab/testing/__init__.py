@@ -2,8 +2,7 @@
 
 ``conformance`` is where to begin: one list of queries (``shapes``) run against a backend and
 against ``oracle``, the same rows in plain SQLite tables, selected by what the backend declares.
-``hostile`` has rows to load, ``generator`` random statements of the same grammar. ``memory`` is a
-small backend whose writes are queued and whose filters are strict, so that one wrong push shows.
+``hostile`` has rows to load, ``generator`` random statements of the same grammar.
 
 * `shapes`, `several_tables`, `conditions`: queries
 * `generated`, `cases`, `case`: statements for all that a table declares, and what of them arrived

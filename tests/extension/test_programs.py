@@ -20,13 +20,15 @@ from tests.vtab.test_transactions import _duel, _fight
 
 _PROGRAMS = int(os.environ.get("EXTENSION_PROGRAMS", "1"))
 _TRANSACTIONS = 25
+_ROOT = Path(__file__).parents[2]
 _SOURCES = {"local": 'url = "local://{store}"', "memory": 'backend = "memory"'}
 
 # As the extension starts it, with the backend that is for tests only.
 _SERVE = """#!/bin/sh
 exec {python} -I -c "
+import sys; sys.path.append('{root}')
 from sessions_vtab import registry
-registry.BUILT_IN = {{**registry.BUILT_IN, 'memory': 'sessions_vtab.testing.memory:MemoryBackend'}}
+registry.BUILT_IN = {{**registry.BUILT_IN, 'memory': 'tests.memory:MemoryBackend'}}
 from sessions_vtab.extension.child import main
 main(3)"
 """
@@ -48,7 +50,7 @@ class Hosted(apsw.Connection):
 def module_setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     folder = tmp_path_factory.mktemp("programs")
     python = folder / "python"
-    python.write_text(_SERVE.format(python=sys.executable))
+    python.write_text(_SERVE.format(python=sys.executable, root=_ROOT))
     python.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
         one = Setting(folder, patch)

@@ -13,7 +13,7 @@ from sessions_vtab.contract import times
 from sessions_vtab.contract.model import Column, ColumnType, sql_type
 from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Compare, Field, Op, Value
 from sessions_vtab.plan.pushdown import NOT_PUSHABLE, certain, pushable
-from sessions_vtab.testing.memory import evaluate
+from tests.memory import evaluate
 
 T = ColumnType
 STORED: dict[ColumnType, tuple[Value, ...]] = {

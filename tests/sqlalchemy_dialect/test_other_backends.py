@@ -13,14 +13,12 @@ from sqlalchemy import create_engine, inspect, text
 
 from sessions_vtab import registry
 from sessions_vtab.sqlalchemy import engine_url
-from sessions_vtab.testing.memory import MemoryBackend
+from tests.memory import MemoryBackend
 
+_ROOT = Path(__file__).parents[2]
 _OURS = "[sessions_vtab.backends]\ndesk = desk_backend:Desk\n"
 _DIALECT = "[sqlalchemy.dialects]\nsessions.desk = sessions_vtab.sqlalchemy:SessionsDialect\n"
-_MODULE = (
-    "from sessions_vtab.testing.memory import MemoryBackend\n"
-    "class Desk(MemoryBackend):\n    name = 'desk'\n"
-)
+_MODULE = "from tests.memory import MemoryBackend\nclass Desk(MemoryBackend):\n    name = 'desk'\n"
 _PROGRAM = (
     "from sqlalchemy import create_engine, text\n"
     "engine = create_engine('sessions+desk://')\n"
@@ -64,7 +62,7 @@ def test_a_package_s_backend_has_engines(tmp_path: Path, points: str, first: str
 
     run = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", first + _PROGRAM],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{_ROOT}"},
         capture_output=True,
         text=True,
         check=False,

@@ -9,8 +9,8 @@ from sessions_vtab import Connection
 from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.contract.scan import Counted, Page, Row, Scan
 from sessions_vtab.errors import TransientError
-from sessions_vtab.testing import memory
 from sessions_vtab.vtab.counting import counted_rows
+from tests import memory
 
 KIND = 1
 FIRST: list[Row] = [("a", 0), ("b", 0)]

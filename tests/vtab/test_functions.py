@@ -22,8 +22,8 @@ from sessions_vtab.errors import (
     UnknownNameError,
     UnsupportedError,
 )
-from sessions_vtab.testing.memory import MemoryBackend
 from sessions_vtab.vtab.host import RecentTexts
+from tests.memory import MemoryBackend
 
 
 class Calls:

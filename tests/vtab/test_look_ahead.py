@@ -135,7 +135,7 @@ def test_reads_are_started_in_the_order_in_which_they_will_be_asked_for(memory, 
     def prefetch(_resource: object, scans: Iterable[Scan], _context: object) -> None:
         started.extend(key for scan in scans for key in scan.given("name") or ())
 
-    monkeypatch.setattr("sessions_vtab.testing.memory.MemoryResource.prefetch", prefetch)
+    monkeypatch.setattr("tests.memory.MemoryResource.prefetch", prefetch)
     joined = "SELECT s.name FROM sessions s CROSS JOIN sessions t ON t.name = s.name"
 
     asked = [name for (name,) in memory.execute(joined)]

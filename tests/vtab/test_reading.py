@@ -12,9 +12,9 @@ import pytest
 from sessions_vtab import Connection
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.scan import Page, Scan
-from sessions_vtab.testing.memory import MemoryResource
 from sessions_vtab.vtab.memo import Recording
 from sessions_vtab.vtab.remote_cursor import RemoteCursor
+from tests.memory import MemoryResource
 
 
 def _table(connection: Connection, name: str = "sessions") -> MemoryResource:

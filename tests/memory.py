@@ -243,7 +243,7 @@ class MemoryBackend(Backend):
         self._ids = count(1)
 
     @classmethod
-    def open(cls, source: Source) -> Self:  # noqa: ARG003
+    def open(cls, source: Source) -> Self:
         """An empty backend."""
         return cls()
 
