@@ -10,9 +10,8 @@ import apsw
 import pytest
 
 from sessions_vtab.errors import StatementError
-from sessions_vtab.sql.stackql.dialect import Translation
+from sessions_vtab.sql.stackql.dialect import RESOURCES, Translation
 from sessions_vtab.sql.stackql.naming import Sources
-from sessions_vtab.sql.stackql.provider import RESOURCES
 from sessions_vtab.sql.stackql.translate import translate
 
 _T = "google.aiplatform.sessions"

@@ -4,9 +4,8 @@ Whether a text is in it is asked of every statement, so it needs none of these m
 
 * `translate`: one statement; imported when there is one, as the rest is; `reading`, `writing`,
   `execute`, `show`: its kinds
-* `dialect`: comments, names of three parts, and what a translation can be
+* `dialect`: comments, the resources of StackQL's registry, and what a translation can be
 * `naming`, `scoping`: whose column a name is, and which engines a table is about
-* `provider`: what StackQL's registry says, and which source serves an engine
 """
 
 from __future__ import annotations

@@ -19,14 +19,15 @@ from sessions_vtab.sql.lexer import Edit, Token, TokenKind, apply, name_of
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.stackql import is_exec
 from sessions_vtab.sql.stackql.dialect import (
+    RESOURCES,
     EngineScope,
+    Method,
     ResultShape,
     Translation,
     parts_at,
     places,
     resource_of,
 )
-from sessions_vtab.sql.stackql.provider import RESOURCES, Method
 
 _EVENT = {
     "author": "author",
@@ -119,7 +120,7 @@ def _call(tokens: Sequence[Token], prefix: Callable[[EngineScope], str]) -> _Cal
 
 
 def _method(parts: Sequence[str]) -> Method:
-    resource = resource_of([*parts, "", "", ""][:3])
+    resource = resource_of(parts)
     for method in resource.methods:
         if method.verb == "EXEC" and [method.name] == list(parts[3:]):
             return method
@@ -176,11 +177,6 @@ def _object(text: str, what: str) -> dict[str, Any]:
     return payload
 
 
-def _event(payload: dict[str, Any]) -> dict[str, Any]:
-    """The payload of append_event by the parameters of our function."""
-    return _renamed("append_event", payload, _EVENT)
-
-
 def _compaction(payload: dict[str, Any]) -> dict[str, Any]:
     """The payload of compact, ``{"compaction": {"summarization": {"mode": "AUTO"}}}``."""
     inner = _renamed("compact", payload, {"compaction": "compaction"}).get("compaction") or {}
@@ -200,7 +196,7 @@ def _mode(name: str, way: Any) -> Any:
 
 
 _METHODS: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
-    "append_event": ("append_event", _event),
+    "append_event": ("append_event", lambda payload: _renamed("append_event", payload, _EVENT)),
     "compact": ("compact_session", _compaction),
 }
 """Our function for each method of EXEC, and what reads its payload."""

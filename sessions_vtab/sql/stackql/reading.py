@@ -11,6 +11,7 @@ from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.returning import has_alias, keep_items
 from sessions_vtab.sql.shapes import Span, commas, conjuncts, find, partners
 from sessions_vtab.sql.stackql.dialect import (
+    SCOPES,
     EngineScope,
     ResourceMention,
     ResultShape,
@@ -19,7 +20,6 @@ from sessions_vtab.sql.stackql.dialect import (
     places,
 )
 from sessions_vtab.sql.stackql.naming import FromItem, SelectNames, Sources, StatementNames
-from sessions_vtab.sql.stackql.provider import SCOPES
 from sessions_vtab.sql.stackql.scoping import (
     Conditions,
     ParameterCondition,

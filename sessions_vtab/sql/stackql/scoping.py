@@ -15,9 +15,8 @@ from typing import Final
 from sessions_vtab.errors import MissingParameterError, UnsupportedError
 from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.shapes import Span, commas, conjuncts, find
-from sessions_vtab.sql.stackql.dialect import EngineScope, ResourceMention
+from sessions_vtab.sql.stackql.dialect import SCOPES, EngineScope, ResourceMention
 from sessions_vtab.sql.stackql.naming import SelectNames, Sources, StatementNames
-from sessions_vtab.sql.stackql.provider import SCOPES
 
 
 @dataclass(frozen=True, slots=True)

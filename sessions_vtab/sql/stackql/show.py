@@ -10,8 +10,12 @@ from sessions_vtab import __version__
 from sessions_vtab.errors import StatementError, UnknownNameError, UnsupportedError
 from sessions_vtab.sql.lexer import Token, name_of
 from sessions_vtab.sql.stackql import SERVICE
-from sessions_vtab.sql.stackql.dialect import StaticResult, parts_at, resource_of
-from sessions_vtab.sql.stackql.provider import RESOURCES, Method, ProviderResource
+from sessions_vtab.sql.stackql.dialect import (
+    RESOURCES,
+    StaticResult,
+    parts_at,
+    resource_of,
+)
 
 _TITLE = "Agent Engine sessions and events"
 _Rows = list[tuple[str, ...]]
@@ -69,12 +73,11 @@ def _listed(what: str, name: Sequence[str]) -> tuple[tuple[str, ...], _Rows]:
             return ("name", "id", "description"), rows
         case _:
             _expect(name[:2], SERVICE)
-            rows = [_method(method) for method in resource_of([*name, ""][:3]).methods]
+            rows = [
+                (one.name, ", ".join(one.required), one.verb, one.doc)
+                for one in resource_of(name).methods
+            ]
             return ("MethodName", "RequiredParams", "SQLVerb", "description"), rows
-
-
-def _method(method: Method) -> tuple[str, ...]:
-    return (method.name, ", ".join(method.required), method.verb, method.doc)
 
 
 def _expect(name: Sequence[str], wanted: Sequence[str]) -> None:
@@ -121,32 +124,21 @@ def _insert(tokens: Sequence[Token]) -> StaticResult:
     """SHOW INSERT INTO resource: a template of the statement."""
     start = 2 if tokens[1:2] and tokens[1].upper == "INTO" else 1
     name, _ = parts_at(tokens, start)
-    resource = resource_of([*name, "", "", ""][:3])
+    resource = resource_of(name)
     create = next((method for method in resource.methods if method.verb == "INSERT"), None)
     if create is None:
         raise UnsupportedError(f"{'.'.join(name)} has no method for INSERT.")
-    fields = [f"data__{name}" for name in _writable(resource)]
-    columns = [*fields, *create.required]
-    values = [
-        f"'{{{{ .values.{column} }}}}'" if column in create.required else f"'{{{{ {column} }}}}'"
-        for column in columns
-    ]
-    text = (
-        f"INSERT INTO {'.'.join(name)} (\n  "
-        + ",\n  ".join(columns)
-        + "\n)\nSELECT\n  "
-        + ",\n  ".join(values)
-        + "\n;"
+    made_there = {"createTime", "updateTime"}
+    fields = [f"data__{one.name}" for one in resource.columns if one.name not in made_there]
+    columns = ",\n  ".join((*fields, *create.required))
+    values = ",\n  ".join(
+        (
+            *(f"'{{{{ {column} }}}}'" for column in fields),
+            *(f"'{{{{ .values.{column} }}}}'" for column in create.required),
+        )
     )
+    text = f"INSERT INTO {'.'.join(name)} (\n  {columns}\n)\nSELECT\n  {values}\n;"
     return StaticResult(("insert_statement",), ((text,),))
-
-
-def _writable(resource: ProviderResource) -> list[str]:
-    return [
-        column.name
-        for column in resource.columns
-        if column.name not in {"createTime", "updateTime"}
-    ]
 
 
 def describe(tokens: Sequence[Token]) -> StaticResult:
@@ -158,21 +150,18 @@ def describe(tokens: Sequence[Token]) -> StaticResult:
     words = [token.upper for token in tokens[1:3]]
     method, extended = "METHOD" in words[:1], "EXTENDED" in words
     name, _ = parts_at(tokens, 1 + method + extended)
-    rows = _parameters(name) if method else _fields(name)
-    columns: tuple[str, ...] = ("name", "type", "description")
     if method:
-        columns = ("name", "type", "param_type", "shape", "description")
+        columns: tuple[str, ...] = ("name", "type", "param_type", "shape", "description")
+        rows = _parameters(name)
+    else:
+        columns = ("name", "type", "description")
+        rows = [(one.name, one.type, one.doc) for one in resource_of(name).columns]
     width = len(columns) - (0 if extended else 1)
     return StaticResult(columns[:width], tuple(row[:width] for row in rows))
 
 
-def _fields(name: Sequence[str]) -> _Rows:
-    resource = resource_of([*name, "", "", ""][:3])
-    return [(column.name, column.type, column.doc) for column in resource.columns]
-
-
 def _parameters(name: Sequence[str]) -> _Rows:
-    resource = resource_of([*name, "", "", ""][:3])
+    resource = resource_of(name)
     found = [method for method in resource.methods if [method.name] == list(name[3:])]
     if not found:
         known = ", ".join(method.name for method in resource.methods)

@@ -8,8 +8,13 @@ from sessions_vtab.errors import StatementError, UnsupportedError
 from sessions_vtab.sql.lexer import Edit, TokenKind, apply, insert, name_of
 from sessions_vtab.sql.returning import has_alias
 from sessions_vtab.sql.shapes import Span, blocks, commas, find
-from sessions_vtab.sql.stackql.dialect import ResourceMention, ResultShape, Translation
-from sessions_vtab.sql.stackql.provider import SCOPES, ProviderResource
+from sessions_vtab.sql.stackql.dialect import (
+    SCOPES,
+    ProviderResource,
+    ResourceMention,
+    ResultShape,
+    Translation,
+)
 from sessions_vtab.sql.stackql.reading import TranslatedText
 from sessions_vtab.sql.stackql.scoping import ParameterCondition, ParameterValue, required
 
