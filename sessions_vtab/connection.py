@@ -28,7 +28,7 @@ from sessions_vtab.vtab.blame import blame, blamed
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install, start
 from sessions_vtab.vtab.modules import require_copyable
-from sessions_vtab.vtab.sending import Sending
+from sessions_vtab.vtab.write_queue import Sending
 
 if TYPE_CHECKING:  # The latter imports sqlglot, which many statements do not need.
     from _typeshed import ReadableBuffer as Buffer

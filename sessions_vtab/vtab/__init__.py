@@ -7,7 +7,7 @@ https://sqlite.org/vtab.html has the words.
 
 * reading: `modules`, `best_index`, `cursor`; over requests: `remote_cursor`, `memo`,
   `look_ahead`, `counting`; lists that are bought: `purchase`, `index`; or were read: `read_lists`
-* writing: `write_queue`, `sending`, `transactions` (which tables take part, and what the reads
+* writing: `write_queue`, `transactions` (which tables take part, and what the reads
   of a store see); rows before and after: `rows`
 * refusing: `access`, `limits`
 * the connection: `host`, `catalog`

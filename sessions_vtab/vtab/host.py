@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # They load the planner.
     from sessions_vtab.vtab.look_ahead import Outer
     from sessions_vtab.vtab.looking import Look
     from sessions_vtab.vtab.remote_cursor import RemoteCursor
-    from sessions_vtab.vtab.sending import Sending
+    from sessions_vtab.vtab.write_queue import Sending
 
 
 _NOT_THERE: Final = re.compile(r"no such table: (\w+)\..*|unknown database (\w+)", re.DOTALL)

@@ -26,10 +26,17 @@ from sessions_vtab.errors import QueuedWritesError
 from sessions_vtab.vtab.blame import as_sqlite_says, blaming
 from sessions_vtab.vtab.limits import Excess, limit_of
 from sessions_vtab.vtab.logs import without_values
-from sessions_vtab.vtab.sending import Sending, counts, drain, failure
 from sessions_vtab.vtab.statements import RunningStatement
 from sessions_vtab.vtab.transactions import Participants, UnitParticipant
-from sessions_vtab.vtab.write_queue import Identity, QueuedWrite, WriteQueue
+from sessions_vtab.vtab.write_queue import (
+    Identity,
+    QueuedWrite,
+    Sending,
+    WriteQueue,
+    counts,
+    drain,
+    failure,
+)
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import Host, OpenSource

@@ -1,21 +1,30 @@
-"""Rows waiting to be sent, in statement order; large queues spill to a temporary file.
+"""Rows waiting to be sent, in statement order, and what becomes of them when they are.
 
-The rows of an open transaction are at the client until COMMIT: what reads their table would miss
-them. A row that is looked up by its key is an exception unless it is one of them: so
-``executemany`` and an ORM's flush can change one row after another in one unit of work.
+Large queues spill to a temporary file. The rows of an open transaction are at the client until
+COMMIT: what reads their table would miss them. A row that is looked up by its key is an exception
+unless it is one of them: so ``executemany`` and an ORM's flush can change one row after another in
+one unit of work.
 """
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Final, TypeAlias
 
+from sessions_vtab.contract.backend import Backend, Context
 from sessions_vtab.contract.capability import Capability
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row, Scan
-from sessions_vtab.contract.write import Write
-from sessions_vtab.errors import QueuedWritesError
+from sessions_vtab.contract.write import Outcome, OutcomeState, Write
+from sessions_vtab.errors import (
+    QueuedWritesError,
+    SessionsError,
+    UnknownOutcomeError,
+    WriteError,
+)
 
 _ROWS_IN_MEMORY: Final = 50_000
 _BYTES_IN_MEMORY: Final = 64 * 1024 * 1024
@@ -216,3 +225,100 @@ def _may_be(identity: Identity, place: int, wanted: Container[str]) -> bool:
         return str(identity[place]) in wanted
     # Identified by another column. A row whose name the service assigns cannot be looked up yet.
     return any(value is not None for value in identity)
+
+
+_EXCEPTIONS: Final = 2
+"""Exceptions after which a backend is asked on: the first stops what is not sent, the second also
+ends the waiting for what is in flight."""
+
+
+@dataclass(slots=True)
+class Sending:
+    """The writes of one transaction on their way to one source.
+
+    Attributes:
+        total: how many there are.
+        answered: of how many it is known what became of them.
+        started: when the first was sent, on the clock of ``time.perf_counter``.
+    """
+
+    total: int
+    answered: int = 0
+    started: float = field(default_factory=time.perf_counter)
+
+    def estimate(self) -> float | None:
+        """Seconds that all of them will take at the pace so far; None before the first answer."""
+        if not self.answered:
+            return None
+        return (time.perf_counter() - self.started) / self.answered * self.total
+
+    def left(self) -> float:
+        """Seconds until the end, by the same estimate; 0 before the first answer."""
+        elapsed = time.perf_counter() - self.started
+        return max((self.estimate() or 0.0) - elapsed, 0.0)
+
+
+def drain(
+    backend: Backend,
+    writes: Sequence[Write],
+    context: Context,
+    settle: Callable[[Outcome], None],
+) -> BaseException | None:
+    """Sends writes and settles their outcomes as they come.
+
+    An exception, such as a KeyboardInterrupt, ends the sending, not the looking: asked on, the
+    iterator of a backend tells what became of the rows that were not sent or were in flight.
+
+    Returns:
+        The first exception.
+    """
+    outcomes, first = _begun(backend, writes, context)
+    for _ in range(_EXCEPTIONS + 1):
+        try:
+            for outcome in outcomes:
+                settle(outcome)
+        except BaseException as error:  # noqa: BLE001  # The caller raises it.
+            first = first or error
+        else:
+            break
+    return first
+
+
+def _begun(
+    backend: Backend, writes: Sequence[Write], context: Context
+) -> tuple[Iterator[Outcome], BaseException | None]:
+    """The outcomes to come, and what ``Backend.send`` raised if it is not a refusal."""
+    try:
+        return iter(backend.send(writes, context)), None
+    except SessionsError as error:
+        return iter([Outcome(one, OutcomeState.NOT_SENT, error=error) for one in writes]), None
+    except BaseException as error:  # noqa: BLE001  # The caller raises it.
+        return iter(()), error
+
+
+def counts(failed: Sequence[Outcome], total: int) -> str:
+    """What became of the writes of a flush, for whoever interrupted it."""
+    states = Counter(outcome.state.value for outcome in failed)
+    rest = "".join(f", {count} {state}" for state, count in sorted(states.items()))
+    return (
+        f"Of {total} writes {total - len(failed)} were sent{rest}. The table writes has one row"
+        " for each."
+    )
+
+
+def failure(failed: Sequence[Outcome], total: int) -> SessionsError:
+    """The error of a flush: the only row's own error, or one that counts."""
+    first = next((one for one in failed if one.error is not None), failed[0])
+    lost = first.state is OutcomeState.UNKNOWN and not isinstance(first.error, UnknownOutcomeError)
+    if total == 1 and first.error is not None and not lost:
+        return first.error
+    unknown = sum(one.state is OutcomeState.UNKNOWN for one in failed)
+    sent = total - len(failed)
+    message = f"{sent} {'was' if sent == 1 else 'were'} sent"
+    if unknown:
+        message += f", {unknown} {'has' if unknown == 1 else 'have'} an unknown outcome"
+    msg = (
+        f"{len(failed)} of {total} writes did not succeed ({message})."
+        f" The first: {str(first.error).rstrip('.')}. The table writes has one row for each."
+    )
+    return UnknownOutcomeError(msg) if unknown else WriteError(msg)

@@ -95,13 +95,15 @@ LIST = RequestSpec("GET", "/list", (("pageSize", 2),), items="rows", listing=Tru
 
 
 class Service:
-    """Lists of numbers, cut into pages; counts what it is asked."""
+    """Lists of numbers, cut into pages; counts what it is asked, and answers while ``open``."""
 
     def __init__(self, count=10, delay=0.0):
         self.asked = Counter()
         self.order = []
         self.count = count
         self.delay = delay
+        self.open = threading.Event()
+        self.open.set()
         self.in_flight = self.most = 0
         self.lock = threading.Lock()
 
@@ -111,6 +113,7 @@ class Service:
             self.order.append(request.url.path)
             self.in_flight += 1
             self.most = max(self.most, self.in_flight)
+        assert self.open.wait(30)
         time.sleep(self.delay)
         with self.lock:
             self.in_flight -= 1
@@ -143,13 +146,21 @@ def numbers(replies):
     return [row["n"] for reply in replies for row in reply.items()]
 
 
-def settle(service, total, seconds=2.0):
-    """Waits until the service was asked so often, and a little for one time too many."""
-    until = time.monotonic() + seconds
-    while service.total < total and time.monotonic() < until:
-        time.sleep(0.005)
-    time.sleep(0.03)
-    return service.total
+def idle(client):
+    """Returns once nothing waits to be sent, and nothing is under way."""
+    number = client.endpoint.concurrency
+    together = threading.Barrier(number)
+    for job in [client.pool.submit(together.wait) for _ in range(number)]:
+        job.result(30)
+
+
+def settle(client, service):
+    """How often a service was asked, once nothing more is on its way to it."""
+    asked = -1
+    while asked != service.total:
+        asked = service.total
+        idle(client)
+    return asked
 
 
 def lists(count):

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from types import FrameType
 from typing import Any
 
+import httpx
 import pytest
 
 from sessions_vtab import Connection, connect
@@ -24,13 +24,19 @@ from sessions_vtab.cli import main
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import notes_of
 from sessions_vtab.fetch import sending
-from sessions_vtab.vtab import sending as vtab_sending
-from sessions_vtab.vtab import unit_of_work
+from sessions_vtab.vtab import unit_of_work, write_queue
+from tests.waiting import once, wait_for
 
 ROWS = 60
+IN_FLIGHT = 4
+"""As many as are sent at once."""
 INSERT = "INSERT INTO sessions(session_id, user_id) VALUES (?, 'ann')"
-SENDING = {sending.__file__, vtab_sending.__file__}
-SETTLING = {"settle", "_note"}
+SETTLING = {
+    sending.__file__: None,
+    unit_of_work.__file__: {"settle", "_note"},
+    write_queue.__file__: {"drain", "_begun", "counts", "failure"},
+}
+"""Where rows are sent and their outcomes noted: files, and their functions; None for all."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +48,7 @@ def emulator() -> Iterator[Running]:
 @pytest.fixture
 def db(emulator: Running) -> Iterator[Connection]:
     emulator.control.reset(empty=True)
-    url = f"prod=vertex://demo/us-central1/42?base_url={emulator.url}&concurrency=4"
+    url = f"prod=vertex://demo/us-central1/42?base_url={emulator.url}&concurrency={IN_FLIGHT}"
     with closing(connect(url)) as connection:
         yield connection
 
@@ -63,14 +69,15 @@ def outcomes(db: Connection) -> dict[str, str]:
     return dict(rows)
 
 
-def interrupt_at(emulator: Running, total: int) -> None:
-    """Ctrl-C, as soon as the emulator has received so many requests: rows are being sent then."""
-    step = threading.Event()
-    for _ in range(3000):
-        if emulator.log.total >= total:
-            break
-        step.wait(0.01)
-    os.kill(os.getpid(), signal.SIGINT)
+def hold_back(emulator: Running) -> None:
+    """No row is answered from now on, until ``let_go``."""
+    emulator.control.fault("late", method="POST", seconds=60, count=None)
+
+
+def let_go(emulator: Running) -> None:
+    """Answers the rows that are in flight, and all that follow."""
+    emulator.control.clear_faults()
+    httpx.get(f"{emulator.url}/v1/")  # Those that are late wait for another answer.
 
 
 @contextmanager
@@ -81,9 +88,8 @@ def raising(error: BaseException, at: int) -> Iterator[list[str]]:
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal left
         code = frame.f_code
-        if code.co_filename not in SENDING and (
-            code.co_filename != unit_of_work.__file__ or code.co_name not in SETTLING
-        ):
+        functions = SETTLING.get(code.co_filename, frozenset())
+        if functions is not None and code.co_name not in functions:
             return None
         if event == "line":
             left -= 1
@@ -139,20 +145,27 @@ def test_whatever_the_exception_is_it_goes_on_with_the_counts(
 
 @pytest.fixture
 def ctrl_c(emulator: Running, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Raises so many KeyboardInterrupts where answers are waited for, once requests are in flight."""
+    """Raises so many KeyboardInterrupts where answers are waited for, once requests are in flight.
+
+    After one the rows in flight are answered.
+    """
     left = 0
+    answered = False
 
     class Interrupting(sending.SimpleQueue):
         def get(self, **rest: Any) -> Any:
             nonlocal left
-            if left and emulator.log.total >= 4:
+            if left:
+                wait_for(lambda: emulator.log.total >= IN_FLIGHT)
                 left -= 1
+                if answered:
+                    let_go(emulator)
                 raise KeyboardInterrupt
             return super().get(**rest)
 
     def come(times: int) -> None:
-        nonlocal left
-        left = times
+        nonlocal left, answered
+        left, answered = times, times == 1
 
     monkeypatch.setattr(sending, "SimpleQueue", Interrupting)
     return come
@@ -161,11 +174,10 @@ def ctrl_c(emulator: Running, monkeypatch: pytest.MonkeyPatch) -> Callable[[int]
 def test_what_is_in_flight_is_waited_for(
     db: Connection, emulator: Running, ctrl_c: Callable[[int], None]
 ) -> None:
-    emulator.control.fault("delay", method="POST", seconds=0.2, count=None)
+    hold_back(emulator)
     ctrl_c(1)
     with pytest.raises(KeyboardInterrupt):
         commit(db)
-    emulator.control.clear_faults()
 
     told = check(db, emulator)
     assert set(told.values()) == {"not sent", "sent although rolled back"}
@@ -174,14 +186,15 @@ def test_what_is_in_flight_is_waited_for(
 def test_a_second_ctrl_c_ends_the_waiting(
     db: Connection, emulator: Running, ctrl_c: Callable[[int], None]
 ) -> None:
-    emulator.control.fault("delay", method="POST", seconds=1.0, count=None)
+    hold_back(emulator)
     ctrl_c(2)
     with pytest.raises(KeyboardInterrupt) as raised:
         commit(db)
+    let_go(emulator)
 
     told = list(outcomes(db).values())
     unknown = told.count("unknown")
-    assert 1 <= unknown <= 4  # As many as are sent at once.
+    assert 1 <= unknown <= IN_FLIGHT
     assert f"not sent, {unknown} unknown" in notes_of(raised.value)[0]
 
 
@@ -209,14 +222,18 @@ def test_the_command_says_how_many_rows_were_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     emulator.control.reset(empty=True)
-    emulator.control.fault("delay", method="POST", seconds=0.3, count=None)
-    url = f"prod=vertex://demo/us-central1/42?base_url={emulator.url}&concurrency=4"
+    hold_back(emulator)
+    url = f"prod=vertex://demo/us-central1/42?base_url={emulator.url}&concurrency={IN_FLIGHT}"
     rows = ", ".join(f"('s{number}', 'ann')" for number in range(ROWS))
-    threading.Thread(target=interrupt_at, args=(emulator, emulator.log.total + 5)).start()
 
-    status = main(
-        ["query", "--source", url, f"INSERT INTO sessions(session_id, user_id) VALUES {rows}"]
-    )
+    def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        let_go(emulator)
+
+    with once(lambda: emulator.log.total >= IN_FLIGHT, interrupt):
+        status = main(
+            ["query", "--source", url, f"INSERT INTO sessions(session_id, user_id) VALUES {rows}"]
+        )
 
     there = len(on_the_server(emulator))
     assert status == 130
