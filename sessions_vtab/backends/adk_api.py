@@ -138,7 +138,6 @@ class AdkApiBackend(rest.RestBackend):
     )
     location = ("app_name", "user_id")
     writers = {"sessions": _AdkSessions}
-    meanings = ((rest.ResponseMatcher(409), rest.ConflictError), (_GONE[0], rest.NotFoundError))
     gone = "The session does not exist. Create it with INSERT INTO sessions(session_id)."
     tables = (
         rest.RestTable(

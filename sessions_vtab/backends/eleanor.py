@@ -182,7 +182,6 @@ class EleanorBackend(rest.RestBackend):
     options = EleanorOptions
     settings: EleanorOptions
     writers = {"sessions": _EleanorSessions, "participants": _Participants}
-    meanings = ((rest.ResponseMatcher(410), rest.NotFoundError),)
     statuses = {
         403: "The session is disabled or managed by the system, the participant belongs to another"
         " namespace, or the credential lacks permission.",

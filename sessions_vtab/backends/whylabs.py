@@ -199,7 +199,6 @@ class WhylabsBackend(rest.RestBackend):
     hosts = (r"(?:api|songbird\.development)\.whylabsapp\.com",)
     key_header = "X-API-Key"
     key_variables = ("WHYLABS_API_KEY",)
-    meanings = ((rest.ResponseMatcher(410), rest.NotFoundError),)
     statuses = {
         403: "The key is unknown, has expired, or belongs to another organisation. Session routes"
         " may also refuse ordinary keys.",

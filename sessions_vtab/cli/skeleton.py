@@ -83,7 +83,6 @@ class @Class@(rest.RestBackend):
     title = "@name@"
     about = "What a user should know before the first statement."
     key_variables = ("@NAME@_API_KEY",)
-    meanings = ((rest.ResponseMatcher(409), rest.ConflictError),)
     tables = (
         rest.RestTable(
             ITEMS,
@@ -93,9 +92,7 @@ class @Class@(rest.RestBackend):
             list=rest.List(
                 "GET /v1/items",
                 items="items",
-                pages=rest.TokenPages(full=100),
-                size="pageSize",
-                cap=100,
+                pages=rest.TokenPages(cap=100),
                 filters={"owner": "owner"},
                 exact=True,
             ),

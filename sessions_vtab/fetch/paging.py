@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Any
 
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch.call import RequestSpec, Response
@@ -17,9 +18,20 @@ if TYPE_CHECKING:
 _LONGEST_TOKEN = 4096
 
 
-class Paginator(Protocol):
-    """How a list goes on."""
+@dataclass(frozen=True, slots=True)
+class Paginator(ABC):
+    """How a list goes on.
 
+    Attributes:
+        size: query parameter for the number of rows of a page.
+        cap: most rows of a page; None leaves their number to the service.
+    """
+
+    _: KW_ONLY
+    size: str = ""
+    cap: int | None = None
+
+    @abstractmethod
     def following(self, response: Response) -> RequestSpec | None:
         """The call for the page after a response; None if there is none.
 
@@ -29,7 +41,7 @@ class Paginator(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SinglePage:
+class SinglePage(Paginator):
     """The whole list comes at once."""
 
     def following(self, response: Response) -> RequestSpec | None:  # noqa: ARG002
@@ -38,21 +50,21 @@ class SinglePage:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenPages:
+class TokenPages(Paginator):
     """A token in the answer is a parameter of the next call (https://google.aip.dev/158).
+
+    Pages after the first are asked for in full size: a small first page was only a guess about
+    LIMIT.
 
     Attributes:
         field: of the answer; absent or empty at the end.
         parameter: of the call.
-        size: parameter that the page size is in; pages after the first are asked for with
-            ``full`` rows, since a small first page was only a guess about LIMIT.
-        full: rows of a full page; 0 leaves the size as it is.
     """
 
     field: str = "nextPageToken"
     parameter: str = "pageToken"
+    _: KW_ONLY
     size: str = "pageSize"
-    full: int = 0
 
     def following(self, response: Response) -> RequestSpec | None:
         """By the token."""
@@ -64,25 +76,25 @@ class TokenPages:
                 f"{response.what}: {self.field} is not a valid page token. Does base_url point"
                 " to the service itself?"
             )
-        grown = {self.size: self.full} if self.full else {}
+        grown = {self.size: self.cap} if self.cap else {}
         return response.call.with_query(**grown, **{self.parameter: token})
 
 
 @dataclass(frozen=True, slots=True)
-class NumberedPages:
+class NumberedPages(Paginator):
     """Pages that are requested by number.
 
     Attributes:
         parameter: of the call: the page's number.
         first: number of the first page.
         more: boolean field of the answer that says whether another follows; '' if none does so,
-            then a page with fewer than ``size`` rows is the last.
-        size: parameter that holds the page size.
+            then a page with fewer rows than were asked for is the last.
     """
 
     parameter: str = "page_number"
     first: int = 1
     more: str = "has_more"
+    _: KW_ONLY
     size: str = "limit"
 
     def following(self, response: Response) -> RequestSpec | None:
@@ -102,17 +114,17 @@ class NumberedPages:
 
 
 @dataclass(frozen=True, slots=True)
-class AfterPages:
-    """The next page starts after the last row of this one.
+class AfterPages(Paginator):
+    """The next page starts after the last row of this one; one with fewer rows than asked is last.
 
     Attributes:
         parameter: of the call: where to start.
         field: of a row: what to start after.
-        size: parameter that holds the page size; a page with fewer rows is the last.
     """
 
     parameter: str
     field: str
+    _: KW_ONLY
     size: str = "limit"
 
     def following(self, response: Response) -> RequestSpec | None:
@@ -128,7 +140,7 @@ class AfterPages:
 
 
 @dataclass(frozen=True, slots=True)
-class StopAfter:
+class StopAfter(Paginator):
     """Ends a sorted list at the first page that goes beyond the wanted rows.
 
     Attributes:

@@ -9,13 +9,7 @@ from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.contract.templates import places_of
 from sessions_vtab.errors import ConfigurationError
-from sessions_vtab.fetch import AfterPages, NumberedPages, SinglePage, TokenPages
-from sessions_vtab.rest.declaration import (
-    List,
-    Operation,
-    RestFunction,
-    RestTable,
-)
+from sessions_vtab.rest.declaration import List, Operation, RestFunction, RestTable
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -120,33 +114,8 @@ def _of_list(listed: List, table: RestTable, known: Sequence[str]) -> Iterator[s
         problems = _unknown(getattr(listed, part), table.table.names, "column")
         yield from (f"list: {part}: {one}" for one in problems)
     yield from (f"list: each: {one}" for one in _unknown(listed.each, known, "placeholder"))
-    if bool(listed.size) != (listed.cap is not None):
-        yield "list: size and cap go together: the parameter, and its largest value."
-    elif listed.size:
-        yield from _of_pages(listed)
-
-
-def _of_pages(listed: List) -> Iterator[str]:
-    pages = listed.pages
-    if isinstance(pages, SinglePage):
-        yield (
-            "list: size and cap are about pages, and without pages only the first is read: say"
-            " how the list goes on, such as pages=TokenPages()."
-        )
-        return
-    match pages:
-        case TokenPages(full=full) if full:
-            size = pages.size
-        case NumberedPages(more="") | AfterPages():
-            size = pages.size
-        case _:
-            return
-    if size != listed.size:
-        kind = type(pages).__name__
-        yield (
-            f"list: pages: {kind}(size={size!r}) is another parameter than size={listed.size!r}"
-            f" of the list: write {kind}(.., size={listed.size!r})."
-        )
+    if listed.pages.cap is not None and not listed.pages.size:
+        yield "list: pages: size and cap go together: the parameter, and its largest value."
 
 
 def _of_taken(what: str, takes: Iterable[Filter], table: RestTable) -> Iterator[str]:

@@ -183,9 +183,7 @@ class List(Operation):
 
     Attributes:
         items: field that holds the rows; '' if the body is the list.
-        pages: how the list goes on.
-        size: query parameter for the number of rows of a page; '' if there is none.
-        cap: most rows of a page; None where rows do not come in pages.
+        pages: how the list goes on, and how large its pages may be.
         filters: query parameter by column; each takes one value, for ``=``.
         takes: conditions that a reader of the backend's own makes requests of.
         whole: its items have every field that ``get`` returns, so that it can stand for many GETs.
@@ -202,8 +200,6 @@ class List(Operation):
     asks: bool | None = True
     items: str = ""
     pages: Paginator = field(default_factory=SinglePage)
-    size: str = ""
-    cap: int | None = None
     filters: Mapping[str, str] = field(default_factory=dict)
     takes: tuple[Filter, ...] = ()
     whole: bool = True

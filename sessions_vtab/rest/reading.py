@@ -110,13 +110,14 @@ class RestResource(ScanRequests):
     ) -> FoundPages:
         """The items of some lists in their order, several of them under way."""
         by, places, rows = self.rows_list(), dict[Hashable, Places](), 0
+        full = {by.pages.size: by.pages.cap}
 
         def calls() -> Iterator[RequestSpec]:
             for one in asked:
                 places[by.apart(one.call)] = one.places
                 # Once more rows are read than LIMIT suggested, small pages only cost requests.
                 enough = limit is not None and rows >= limit and "page_size" not in scan.parameters
-                yield one.call.with_query(**{by.size: by.cap}) if enough and by.size else one.call
+                yield one.call.with_query(**full) if enough and by.pages.cap else one.call
 
         pages = reading.pages or self.pages(scan)
         with closing(reader.fan_out(calls(), pages, limit=limit)) as responses:

@@ -190,8 +190,9 @@ class ScanRequests(Resource):
         """The first page of a list."""
         spec = self.rows_list()
         query: list[tuple[str, str | int]] = []
-        if spec.size and spec.cap:
-            query.append((spec.size, self.page_size(scan) or min(scan.limit or spec.cap, spec.cap)))
+        size, cap = spec.pages.size, spec.pages.cap
+        if cap is not None:
+            query.append((size, self.page_size(scan) or min(scan.limit or cap, cap)))
         if self.sublist or (not self.spec.parent and self.keys(scan) is None):
             for column, name in spec.filters.items():
                 query += ((name, str(value)) for value in scan.given(column) or ())
@@ -205,16 +206,17 @@ class ScanRequests(Resource):
         Raises:
             InvalidValueError: a page cannot have that number of rows.
         """
-        size, cap = scan.parameters.get("page_size"), self.rows_list().cap
+        size, cap = scan.parameters.get("page_size"), self.rows_list().pages.cap
         if size is None:
             return None
         if not isinstance(size, int) or size < 1:
             raise InvalidValueError(f"{self.where}.page_size must be a number from 1 to {cap}.")
         return min(size, cap or size)
 
-    def pages(self, scan: Scan) -> Paginator:  # noqa: ARG002
+    def pages(self, scan: Scan) -> Paginator:
         """How the lists of a scan go on."""
-        return self.rows_list().pages
+        pages, size = self.rows_list().pages, self.page_size(scan)
+        return pages if size is None else replace(pages, cap=size)
 
     def each_of(self, places: Places, scan: Scan) -> Iterator[Asked]:
         """What is asked to get these rows for one row of the parent."""

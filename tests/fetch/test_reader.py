@@ -50,7 +50,7 @@ def test_nothing_is_sent_before_the_first_page_is_wanted(reader, service):
 
 
 def test_later_pages_can_be_larger_than_the_first(reader, service):
-    assert numbers(reader.pages(LIST, TokenPages(full=100))) == list(range(10))
+    assert numbers(reader.pages(LIST, TokenPages(cap=100))) == list(range(10))
     assert service.total == 2
 
 

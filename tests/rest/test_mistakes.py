@@ -19,7 +19,7 @@ from sessions_vtab.contract.model import Column, ColumnType, Function, Table
 from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, ProtocolError, UnknownOutcomeError
-from sessions_vtab.fetch import AfterPages, NumberedPages, ResponseMatcher, TokenPages
+from sessions_vtab.fetch import ResponseMatcher, TokenPages
 from sessions_vtab.rest import (
     Delete,
     Get,
@@ -88,7 +88,6 @@ def _bent(**change: Any) -> Callable[[], Any]:
         ),
         (_bent(list=List("GET /tickets", orders=("vots",))), "orders: .*Did you mean votes"),
         (_bent(list=List("GET /tickets", ascending=("x",))), "list: ascending: .*no column x"),
-        (_bent(list=List("GET /tickets", size="limit")), "size and cap go together"),
         (
             _bent(list=List("GET /tickets", each={"scope": Operation("GET /scopes")})),
             "list: each: there is no placeholder scope",
@@ -125,18 +124,9 @@ def _bent(**change: Any) -> Callable[[], Any]:
             _bent(table=replace(TICKETS, visible=(*TICKETS.visible, Column("x", "TEXT", "X.")))),  # type: ignore[arg-type]
             r"tickets: column x: 'TEXT' is not a type; write one of ColumnType\.TEXT, ",
         ),
-        (_bent(list=List("GET /tickets", size="n", cap=5)), "without pages only the first is read"),
         (
-            _bent(list=List("GET /tickets", size="n", cap=5, pages=TokenPages(full=5))),
-            r"TokenPages\(size='pageSize'\) is another parameter .*TokenPages\(.., size='n'\)",
-        ),
-        (
-            _bent(list=List("GET /tickets", size="n", cap=5, pages=NumberedPages(more=""))),
-            r"NumberedPages\(size='limit'\) is another parameter than size='n'",
-        ),
-        (
-            _bent(list=List("GET /tickets", size="n", cap=5, pages=AfterPages("after", "id"))),
-            r"AfterPages\(size='limit'\) is another parameter than size='n'",
+            _bent(list=List("GET /tickets", pages=TokenPages(size="", cap=5))),
+            "list: pages: size and cap go together",
         ),
         (
             _bent(insert=Insert("POST /tickets", required=("id"))),  # type: ignore[arg-type]

@@ -47,7 +47,7 @@ class Tickets(RestBackend):
             "tickets/{id}",
             {"id": "id", **_WRITTEN},
             get=Get("GET /tickets/{id}", missing=_GONE),
-            list=List("GET /tickets", items="tickets", pages=NumberedPages(), size="limit", cap=10),
+            list=List("GET /tickets", items="tickets", pages=NumberedPages(cap=10)),
             insert=Insert("POST /tickets", body={"id": "id", **_WRITTEN}, required=("id", "owner")),
             update=Update("PATCH /tickets/{id}", body=_WRITTEN),
             delete=Delete("DELETE /tickets/{id}"),
@@ -236,7 +236,7 @@ def test_pages_that_lose_or_repeat_rows_are_found(bent: str, told: str) -> None:
 def test_a_list_that_ends_too_early_is_named_as_the_likely_cause() -> None:
     (table,) = Tickets.tables
     assert table.list is not None
-    short = replace(table, list=replace(table.list, pages=NumberedPages(more="nosuch")))
+    short = replace(table, list=replace(table.list, pages=NumberedPages(more="nosuch", cap=10)))
     wrong = type("Short", (Tickets,), {"tables": (short,)})
 
     with (

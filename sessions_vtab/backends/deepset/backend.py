@@ -173,8 +173,6 @@ class DeepsetBackend(rest.RestBackend):
                     each={"is_expired": ("false", "true")},
                     items="data",
                     pages=reading.UploadSessionPages(),
-                    size="limit",
-                    cap=reading.CAP,
                     whole=False,
                     takes=(rest.Filter("status", rest.EQUALITY),),
                 ),
@@ -204,8 +202,6 @@ class DeepsetBackend(rest.RestBackend):
                     query={"page_number": "1"},
                     items="data",
                     pages=reading.UploadSessionPages(),
-                    size="limit",
-                    cap=reading.CAP,
                     missing=_NO_SESSION,
                     takes=(status,),
                 ),
@@ -229,8 +225,6 @@ class DeepsetBackend(rest.RestBackend):
                     f"GET {_AT}/files",
                     items="data",
                     pages=reading.FilePages(),
-                    size="limit",
-                    cap=reading.CAP,
                     takes=(
                         rest.Filter(
                             "file_name", frozenset((rest.Op.EQ, rest.Op.LIKE, rest.Op.GLOB))

@@ -33,37 +33,34 @@ _session_id = rest.text_of("session_id", required=True)
 
 
 @dataclass(frozen=True, slots=True)
-class UploadSessionPages:
+class UploadSessionPages(rest.NumberedPages):
     """Numbered pages. The first page may be small, as LIMIT suggests; the others have full size.
 
     The number of a page depends on the page size, so the first page is requested again in full
     size. The reader must therefore recognise rows that it has already seen.
-
-    Attributes:
-        grows: whether a small first page is followed by pages of full size.
     """
 
-    grows: bool = True
+    cap: int | None = CAP
 
     def following(self, response: rest.Response) -> rest.RequestSpec | None:
         """The next numbered page, or the first page in full size."""
         first = int(response.call.parameter("page_number") or 1) - 1
         _check(response, first * int(response.call.parameter("limit") or CAP))
-        call = rest.NumberedPages().following(response)
-        if call is None or not self.grows or response.call.parameter("limit") == CAP:
+        call = rest.NumberedPages.following(self, response)
+        if call is None or response.call.parameter("limit") == self.cap:
             return call
-        return call.with_query(limit=CAP, page_number=1)
+        return call.with_query(limit=self.cap, page_number=1)
 
 
 @dataclass(frozen=True, slots=True)
-class FilePages:
+class FilePages(rest.Paginator):
     """Pages of which each starts after the last file of the previous one, by its time and id.
 
-    Attributes:
-        size: number of rows of the pages after the first.
+    The first page may be smaller, as LIMIT suggests.
     """
 
-    size: int = CAP
+    size: str = "limit"
+    cap: int | None = CAP
 
     def following(self, response: rest.Response) -> rest.RequestSpec | None:
         """The page that starts after the last row."""
@@ -79,7 +76,7 @@ class FilePages:
                 f"{response.what}: the page ends where it should begin. {_RETRY}"
             )
         return call.with_query(
-            limit=self.size, after_value=last["created_at"], after_file_id=last["file_id"]
+            limit=self.cap, after_value=last["created_at"], after_file_id=last["file_id"]
         )
 
 
@@ -189,9 +186,6 @@ class _OfSessions(rest.RestResource):
         """The service has ids in lower case."""
         found = super().keys(scan)
         return found and [{**one, "session_id": one["session_id"].lower()} for one in found]
-
-    def pages(self, scan: rest.Scan) -> rest.Paginator:
-        return UploadSessionPages(grows="page_size" not in scan.parameters)
 
 
 class UploadSessionReader(_OfSessions, _WithTotal):
@@ -339,9 +333,6 @@ class FileReader(_WithTotal):
         text = " and ".join(filter(None, (own, _filter_text(terms))))
         call = super().list_call(places, scan)
         return call.with_query(name=_name_part(terms) or None, filter=text or None)
-
-    def pages(self, scan: rest.Scan) -> rest.Paginator:
-        return FilePages(self.page_size(scan) or CAP)
 
 
 _GLOB: Final = re.compile(r"\[\^?\]?[^\]]*\]|[*?\[]")

@@ -31,15 +31,17 @@ _Fetch: TypeAlias = Callable[[rest.RequestSpec], rest.Response]
 
 
 @dataclass(frozen=True, slots=True)
-class BatchPages:
+class BatchPages(rest.Paginator):
     """Goes on after the last session number of a page.
 
+    The first page may be smaller, as LIMIT suggests.
+
     Attributes:
-        size: sessions of the pages after the first, which may be smaller, as LIMIT suggests.
         last: the largest wanted session number; None for no limit.
     """
 
-    size: int = PAGE
+    size: str = "limit"
+    cap: int | None = PAGE
     last: int | None = None
 
     def following(self, response: rest.Response) -> rest.RequestSpec | None:
@@ -52,7 +54,7 @@ class BatchPages:
             raise rest.ProtocolError(f"{response.what}: the field last_number should be a number.")
         if self.last is not None and number >= self.last:
             return None
-        return response.call.with_query(after_number=number, limit=self.size)
+        return response.call.with_query(after_number=number, limit=self.cap)
 
 
 # An unknown batch is empty.
@@ -61,8 +63,6 @@ BATCH: Final = rest.List(
     query={"batch_id": "{batch_id}"},
     items="sessions",
     pages=BatchPages(),
-    size="limit",
-    cap=PAGE,
     whole=False,
 )
 
@@ -257,8 +257,8 @@ class StudioSessionReader(_InBatches):
             return size
         raise rest.InvalidValueError(f"{self.where}.page_size must be a number of at least 1.")
 
-    def pages(self, scan: rest.Scan) -> BatchPages:
-        return BatchPages(self.page_size(scan) or PAGE, _numbers(scan.where.terms)[1])
+    def pages(self, scan: rest.Scan) -> rest.Paginator:
+        return BatchPages(cap=super().pages(scan).cap, last=_numbers(scan.where.terms)[1])
 
     def found(self, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
         if scan.given("batch_id") is not None:

@@ -285,11 +285,6 @@ class Listing:
         listed = (("filter", text or None), ("orderBy", order or None), ("pageToken", token))
         return [("pageSize", size), *listed]
 
-    @property
-    def pages(self) -> rest.TokenPages:
-        """How a list goes on, with full pages."""
-        return rest.TokenPages(full=self.size or tables.PAGE_CAP)
-
 
 _USUAL, _PAGED = Listing(), Listing(chosen=True)
 

@@ -64,9 +64,6 @@ class _Listed(rest.RestResource):
         """The list parameters that a statement gives."""
         return filters.Listing.of(scan, self.where, self.page_size(scan))
 
-    def pages(self, scan: rest.Scan) -> rest.Paginator:
-        return self.listing(scan).pages
-
     def frame(self, response: rest.Response, places: rest.Places) -> rest.RestFrame:
         token = "" if response.missing else response.object().get("nextPageToken", "")
         return tables.PageFrame(response.what, places, token if isinstance(token, str) else "")
@@ -168,11 +165,9 @@ class SessionsTable(_Listed):
         features = frozenset().union(*(text.features for text in texts))
         ends = len(asked) == 1 and not (order or listing.chosen or scan.limit)
         # A sorted list stops at the end of the wanted range.
-        pages = (
-            listing.pages
-            if edge is None
-            else rest.StopAfter(listing.pages, _beyond(order[0], edge))
-        )
+        pages = self.pages(scan)
+        if edge is not None:
+            pages = rest.StopAfter(pages, _beyond(order[0], edge))
         whole = ends and not texts[0].text
         return _Lists(asked, lists=True, pages=pages, features=features, ends=ends, whole=whole)
 
@@ -241,7 +236,7 @@ class Events(_Listed):
             return found
         free = not (scan.order or listing.order or listing.chosen or scan.limit)
         ends = free and len(found.asked) == 1
-        return _Lists(found.asked, lists=True, pages=listing.pages, ends=ends)
+        return _Lists(found.asked, lists=True, pages=self.pages(scan), ends=ends)
 
     def list_call(self, places: rest.Places, scan: rest.Scan) -> rest.RequestSpec:
         listing = self.listing(scan)

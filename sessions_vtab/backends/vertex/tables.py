@@ -310,9 +310,7 @@ def tables_of(version: str, *, express: bool) -> tuple[rest.RestTable, ...]:
     events = rest.List(
         f"GET {one}/events",
         items="sessionEvents",
-        pages=rest.TokenPages(full=PAGE_CAP),
-        size="pageSize",
-        cap=PAGE_CAP,
+        pages=rest.TokenPages(cap=PAGE_CAP),
         takes=_EVENT_FILTERS,
         orders=("timestamp",),
         missing=_NO_SESSION,
@@ -364,9 +362,7 @@ def _sessions(every: str, one: str, name: str) -> rest.RestTable:
         list=rest.List(
             f"GET {every}",
             items="sessions",
-            pages=rest.TokenPages(full=PAGE_CAP),
-            size="pageSize",
-            cap=PAGE_CAP,
+            pages=rest.TokenPages(cap=PAGE_CAP),
             takes=_SESSION_FILTERS,
             orders=SORTED,
         ),
@@ -393,9 +389,7 @@ def _engines(every: str, name: str) -> rest.RestTable:
         list=rest.List(
             f"GET {every}",
             items="reasoningEngines",
-            pages=rest.TokenPages(),
-            size="pageSize",
-            cap=PAGE_CAP,
+            pages=rest.TokenPages(cap=PAGE_CAP),
         ),
         hints=dict.fromkeys(("insert", "update", "delete"), _DEPLOYED),
         rows=20,
