@@ -196,6 +196,10 @@ class EleanorBackend(rest.RestBackend):
         " source's settings.",
     }
 
+    def __init__(self, source: rest.Source) -> None:
+        self._namespaces: set[str] = set()
+        super().__init__(source)
+
     def declare(self) -> Sequence[rest.RestTable]:
         fields = self._fields = {**FIELDS, **self.settings.fields}
         item = fields["session"]
@@ -278,16 +282,13 @@ class EleanorBackend(rest.RestBackend):
         name = self._fields["participant"]
         return [one if isinstance(one, dict) else {name: one} for one in listed]
 
-    def missed(
-        self,
-        table: rest.RestTable,
-        places: rest.Places,
-        response: rest.Response,
-        reader: rest.Reader,
-    ) -> None:
+    def seen(self, places: rest.Places) -> None:
+        self._namespaces.add(places["namespace"])
+
+    def missed(self, places: rest.Places, response: rest.Response, reader: rest.Reader) -> None:
         """A missing namespace looks the same: its list tells."""
-        if response.status == _NOT_FOUND and not self.is_known(places) and table.list is not None:
-            reader.get(table.list.call(places))
+        if response.status == _NOT_FOUND and places["namespace"] not in self._namespaces:
+            reader.get(self.main.rows_list().call(places))
         self.seen(places)
 
     # Functions

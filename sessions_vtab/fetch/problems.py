@@ -32,6 +32,7 @@ _CLASSES: dict[int, type[SessionsError]] = {
     404: NotFoundError,
     408: UnavailableError,
     409: ConflictError,
+    410: NotFoundError,
     412: ConflictError,
     429: ThrottledError,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 
@@ -148,7 +148,6 @@ class RestBackend(Backend):
         self.settings = validated(source, self.options, self.urls[0])
         self.scope = self.located()
         self._lease = ClientHandle(self._client())
-        self._known: set[Hashable] = set()
         tables, functions = self.declare(), self.declare_functions()
         named: object = type(self).functions
         if isinstance(named, tuple | list):
@@ -336,18 +335,10 @@ class RestBackend(Backend):
         return places
 
     def seen(self, places: Places) -> None:
-        """Notes that the scope of some values exists."""
-        self._known.add(self._scope_of(places))
+        """Called where a list was read, or a row by GET: the scope of these values exists."""
 
-    def missed(self, table: RestTable, places: Places, response: Response, reader: Reader) -> None:
+    def missed(self, places: Places, response: Response, reader: Reader) -> None:
         """Called for a row that a GET did not find; raises if more than the row is missing."""
-
-    def is_known(self, places: Places) -> bool:
-        """Whether the scope of some values was seen before."""
-        return self._scope_of(places) in self._known
-
-    def _scope_of(self, places: Places) -> Hashable:
-        return tuple(places.get(one) for one in self.location)
 
     # Writing
 
@@ -362,17 +353,14 @@ class RestBackend(Backend):
         def queue_key(write: Write) -> Hashable:
             return "all" if in_turn else self.writing[write.table].queue_key(write)
 
-        return deliver(
-            self.client, self.in_order(writes), context, queue_key, self.performer(writes)
-        )
+        def perform(write: Write, sender: Sender) -> Outcome:
+            return self.writing[write.table].perform(write, sender)
+
+        return deliver(self.client, self.in_order(writes), context, queue_key, perform)
 
     def in_turn(self, writes: Sequence[Write]) -> bool:
         """Whether the writes depend on each other: after a renaming, rows may use either name."""
         return any(map(self._renames, writes))
-
-    def performer(self, writes: Sequence[Write]) -> Callable[[Write, Sender], Outcome]:  # noqa: ARG002
-        """What sends each of some writes."""
-        return lambda write, sender: self.writing[write.table].perform(write, sender)
 
     def in_order(self, writes: Iterable[Write]) -> list[Write]:
         """The writes with those that create a parent first.

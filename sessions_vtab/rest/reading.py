@@ -221,7 +221,7 @@ class RestResource(ScanRequests):
         with closing(reader.gather([one.call for one in asked])) as responses:
             for one, response in zip(asked, responses, strict=True):
                 if response.missing:
-                    self.backend.missed(self.owner, one.places, response, reader)
+                    self.backend.missed(one.places, response, reader)
                 else:
                     self.backend.seen(one.places)
                     found = self.one(response, one.places)

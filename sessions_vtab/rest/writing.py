@@ -9,6 +9,7 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.templates import Places, name_of, places_of, shape
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
+    ConflictError,
     InvalidValueError,
     MissingParameterError,
     ProtocolError,
@@ -189,9 +190,7 @@ class Writer:
         except UnknownOutcomeError as unknown:
             if write.action is not Action.INSERT or not self._can_look(change.places):
                 raise
-            return self.answered(write, self._settled(write, change, sender, unknown))
-        if write.action is Action.DELETE:
-            return self.accepted(write, write.key, response.status)
+            return self._settled(write, change, sender, unknown)
         return self.outcome(write, response, change.places, sender)
 
     def send(self, call: RequestSpec, places: Places, sender: Sender) -> Response:  # noqa: ARG002
@@ -200,6 +199,8 @@ class Writer:
 
     def outcome(self, write: Write, response: Response, places: Places, sender: Sender) -> Outcome:
         """The outcome of an accepted write; the row is read again only where that is needed."""
+        if write.action is Action.DELETE:
+            return self.accepted(write, write.key, response.status)
         if not places.keys() >= set(self._own):
             return self._created(write, response, places, sender)
         if not write.returning:
@@ -246,7 +247,7 @@ class Writer:
             return found
         try:
             places = self.resource.items.places(found.item, found.frame)
-            return self.look(places, sender) or found
+            return self.shown(places, sender) or found
         except SessionsError:
             return found  # It exists all the same.
 
@@ -286,22 +287,41 @@ class Writer:
 
     def _settled(
         self, write: Write, change: Change, sender: Sender, unknown: UnknownOutcomeError
-    ) -> Found:
-        """The row of a create whose response was lost.
+    ) -> Outcome:
+        """The outcome of a create whose response was lost.
 
-        Looks whether it is there. If not, the request is sent once more: the id is the user's own,
-        so no second row can come of it.
+        Looks whether the row is there. If not, the request is sent once more: the id is the user's
+        own, so no second row can come of it.
         """
-        found = self.look(change.places, sender)
-        if found is None:
-            again = sender.send(change.call)
-            return self.after(again, change.places, sender, self.operation(write.action))
-        row = self.resource.row(found.item, found.frame)
-        at = self.spec.table.positions
-        if any(row[at[column]] != value for column, value in write.values.items()):
+        try:
+            found = self.look(change.places, sender)
+            if found is None:
+                try:
+                    again = self.send(change.call, change.places, sender)
+                except ConflictError:
+                    found = self.shown(change.places, sender)  # The first request took effect.
+                    if found is None:
+                        raise
+                else:
+                    return self.outcome(write, again, change.places, sender)
+        except (ConflictError, UnknownOutcomeError):
+            raise
+        except SessionsError as error:
+            raise unknown from error  # The first may have taken effect, whatever came later.
+        if self.differs(write, change, found):
             name = self.name(change.places)
             raise UnknownOutcomeError(f"{unknown} {name} exists, but differs from the row.")
-        return found
+        return self.answered(write, found)
+
+    def differs(self, write: Write, change: Change, found: Found) -> bool:  # noqa: ARG002
+        """Whether a row with the name of a lost create is not what was sent."""
+        row = self.resource.row(found.item, found.frame)
+        at = self.spec.table.positions
+        return any(row[at[column]] != value for column, value in write.values.items())
+
+    def shown(self, places: Places, sender: Sender) -> Found | None:
+        """The row that was written, as ``look`` has it; a service may show it with a delay."""
+        return self.look(places, sender)
 
     def look(self, places: Places, sender: Sender) -> Found | None:
         """The row (or its parent's) as it is now; None if it is missing or hidden."""
@@ -316,7 +336,7 @@ class Writer:
     ) -> Found:
         """The row (or its parent's) in a response; read again where the response holds none."""
         found = None if response.already else self.resource.find(response, places, write)
-        found = found or self.look(places, sender)
+        found = found or self.shown(places, sender)
         if found is None:
             name = name_of(self.resource.owner.name, places)
             raise UnknownOutcomeError(

@@ -31,6 +31,7 @@ SAID = {"error": {"code": 1, "message": "Because so.", "status": "X"}}
         (403, ForbiddenError),
         (404, NotFoundError),
         (409, ConflictError),
+        (410, NotFoundError),
         (412, ConflictError),
         (422, RefusedError),
         (429, ThrottledError),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, Literal, Self, cast
 
@@ -213,11 +213,14 @@ class VertexBackend(rest.RestBackend):
             more["beside"] = _BESIDE
         return operation.call(places, origin=self._origin(places), **more)
 
-    def follow(
+    def finished(
         self, response: rest.Response, places: rest.Places, sender: rest.Sender
-    ) -> dict[str, Any]:
-        """Returns the operation of a response once it is done."""
-        return rest.finish_operation(sender, response, lambda one: self._status_call(one, places))
+    ) -> rest.Response:
+        """The response with its operation as it is once it is done."""
+        operation = rest.finish_operation(
+            sender, response, lambda one: self._status_call(one, places)
+        )
+        return replace(response, content=rest.dump_json(operation).encode())
 
     def _status_call(self, operation: Mapping[str, Any], places: rest.Places) -> rest.RequestSpec:
         """Gets an operation by its name; ProtocolError if the name is not valid."""
@@ -240,19 +243,11 @@ class VertexBackend(rest.RestBackend):
         """All writes about one session are sent in their order."""
         return list(writes)
 
-    def performer(
-        self, writes: Sequence[rest.Write]
-    ) -> Callable[[rest.Write, rest.Sender], rest.Outcome]:
+    def send(self, writes: Sequence[rest.Write], context: rest.Context) -> Iterable[rest.Outcome]:
         """Equal events are told apart by how many came before."""
-        before = writing.equal_before(writes)
-
-        def perform(write: rest.Write, sender: rest.Sender) -> rest.Outcome:
-            writer = self.writing[write.table]
-            if isinstance(writer, writing.EventWriter):
-                return writer.perform(write, sender, before.get(write.number, 0))
-            return writer.perform(write, sender)
-
-        return perform
+        events = cast("writing.EventWriter", self.writing["events"])
+        events.before = writing.equal_before(writes)
+        return super().send(writes, context)
 
     # Functions
 
@@ -278,9 +273,7 @@ class VertexBackend(rest.RestBackend):
         self, _: str, call: rest.RequestSpec, places: rest.Places, sender: rest.Sender
     ) -> rest.Response:
         """An operation is waited for."""
-        response = sender.send(call)
-        operation = self.follow(response, places, sender)
-        return replace(response, content=rest.dump_json(operation).encode())
+        return self.finished(sender.send(call), places, sender)
 
     def _append_event(self, arguments: rest.Arguments, context: rest.Context) -> Iterator[rest.Row]:
         values = dict(arguments)

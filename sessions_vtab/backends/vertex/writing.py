@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sessions_vtab import rest
@@ -23,6 +24,9 @@ APPEND = "append"
 
 _VISIBLE_AFTER = (0.0, 0.5, 1.0, 2.0, 3.0)
 """Seconds before each GET of a new resource: it was 404 for up to 3 s (contract, section 4)."""
+
+_NAMED = ("userId", "displayName", "labels")
+"""Fields of a session that are stored as they are sent."""
 
 
 class _VertexWriter(rest.Writer):
@@ -54,72 +58,41 @@ class SessionWriter(_VertexWriter):
             query = ("updateMask", mask)
         return rest.Change(self.backend.call(operation, places, query=(query,), json=body), places)
 
-    def perform(self, write: rest.Write, sender: rest.Sender) -> rest.Outcome:
-        change = self.change(write)
-        if write.action is rest.Action.INSERT:
-            return self._create(write, change, sender)
-        if write.action is rest.Action.UPDATE:
-            act = self._patch if write.values else self._shown
-            return act(write, change, sender)
-        response = sender.send(change.call)
-        operation = {} if response.already else self.backend.follow(response, change.places, sender)
-        outcome = self.accepted(write, self.name(change.places), response.status)
-        return replace(outcome, response=rest.dump_json(operation))
-
-    def _create(self, write: rest.Write, change: rest.Change, sender: rest.Sender) -> rest.Outcome:
-        places = change.places
+    def send(
+        self, call: rest.RequestSpec, places: rest.Places, sender: rest.Sender
+    ) -> rest.Response:
+        if call.method in {"GET", "PATCH"}:
+            return sender.send(call)
         try:
-            operation = self.backend.follow(sender.send(change.call), places, sender)
+            response = sender.send(call)
+            return response if response.already else self.backend.finished(response, places, sender)
         except rest.UnknownOutcomeError as unknown:
-            if "session_id" not in places:
-                raise rest.UnknownOutcomeError(
-                    f"{unknown} Look for the session with SELECT session_id FROM sessions WHERE"
-                    " user_id = '..' ORDER BY create_time DESC LIMIT 1. A row with its own"
-                    " session_id can safely be sent again."
-                ) from None
-            operation = self._settle_create(change, sender, unknown)
-        session_id = places.get("session_id") or _created_session_id(operation)
-        change = replace(change, places={**places, "session_id": session_id})
-        if not write.returning and isinstance(operation.get("response"), dict):
-            return self.accepted(write, self.name(change.places), 200)
-        return replace(self._shown(write, change, sender), response=rest.dump_json(operation))
-
-    def _settle_create(
-        self, change: rest.Change, sender: rest.Sender, unknown: rest.UnknownOutcomeError
-    ) -> dict[str, Any]:
-        """Returns the operation of a call whose response was lost.
-
-        Checks whether the session exists. If it does not, the call can safely be sent once more,
-        because the service would reject a second session with the same id.
-        """
-        try:
-            found = self.look(change.places, sender)
-            if found is None:
-                try:
-                    return self.backend.follow(sender.send(change.call), change.places, sender)
-                except rest.ConflictError:
-                    # The first call took effect; its session becomes visible later.
-                    found = self._visible(change.places, sender)
-        except rest.UnknownOutcomeError:
-            raise
-        except rest.SessionsError as error:
-            raise unknown from error  # The first call may have taken effect, whatever came later.
-        if found is None or not _is_what_was_sent(found.item, change.call.json):
-            why = "cannot be read yet" if found is None else "differs from the row"
+            if "session_id" in places:
+                raise
             raise rest.UnknownOutcomeError(
-                f"{unknown} Session {self.name(change.places)} exists, but {why}."
-            )
-        return {"response": found.item}
+                f"{unknown} Look for the session with SELECT session_id FROM sessions WHERE"
+                " user_id = '..' ORDER BY create_time DESC LIMIT 1. A row with its own"
+                " session_id can safely be sent again."
+            ) from None
 
-    def _patch(self, write: rest.Write, change: rest.Change, sender: rest.Sender) -> rest.Outcome:
-        response, places = sender.send(change.call), change.places
-        self._check_shared(write, response.object(), places, sender)
-        if not write.returning:
-            return self.accepted(write, self.name(places), response.status)
-        if "expireTime" not in response.object():
-            return self._shown(write, change, sender)
-        frame = self.resource.frame(response, places)
-        return self.answered(write, rest.Found(response.object(), frame), response.status)
+    def outcome(
+        self, write: rest.Write, response: rest.Response, places: rest.Places, sender: rest.Sender
+    ) -> rest.Outcome:
+        """With the operation of a new or a deleted session."""
+        body, whole = {} if response.already else response.object(), True
+        if write.action is rest.Action.INSERT:
+            places = {**places, "session_id": places.get("session_id") or _created_session_id(body)}
+            whole = not write.returning and isinstance(body.get("response"), dict)
+        elif write.action is rest.Action.UPDATE:
+            self._check_shared(write, body, places, sender)
+            whole = "expireTime" in body or not (write.returning or response.missing)
+        if whole:
+            outcome = super().outcome(write, response, places, sender)
+        else:
+            outcome = self.answered(write, self.shown(places, sender), response.status)
+        if write.action is rest.Action.UPDATE:
+            return outcome
+        return replace(outcome, response=rest.dump_json(body))
 
     def _check_shared(
         self, write: rest.Write, body: Mapping[str, Any], places: rest.Places, sender: rest.Sender
@@ -137,24 +110,36 @@ class SessionWriter(_VertexWriter):
                 " {..}}')."
             )
 
-    def _shown(self, write: rest.Write, change: rest.Change, sender: rest.Sender) -> rest.Outcome:
-        """Adds the stored session to the outcome; a new session may not be visible at once."""
-        found = self._visible(change.places, sender)
-        if found is None:
-            raise rest.UnknownOutcomeError(
-                f"{self.where}: {self.name(change.places)} was written, but cannot be read yet. Try"
-                " again later."
-            )
-        return self.answered(write, found, 200)
+    def shown(self, places: rest.Places, sender: rest.Sender) -> rest.Found:
+        """The stored session; a new one may not be visible at once.
 
-    def _visible(self, places: rest.Places, sender: rest.Sender) -> rest.Found | None:
-        """Returns the session as stored; None if it cannot be read within some seconds."""
+        Raises:
+            UnknownOutcomeError: it cannot be read within some seconds.
+        """
         for pause in _VISIBLE_AFTER:
             if pause:
                 sender.pause(pause)
             if found := self.look(places, sender):
                 return found
-        return None
+        raise rest.UnknownOutcomeError(
+            f"{self.where}: {self.name(places)} was written, but cannot be read yet. Try again"
+            " later."
+        )
+
+    def differs(self, write: rest.Write, change: rest.Change, found: rest.Found) -> bool:  # noqa: ARG002
+        """Whether it is another session than the one that was sent.
+
+        The service omits empty values, and ``temp:`` keys never enter a state (contract, sections 2
+        and 3).
+        """
+        kept, sent = found.item, change.call.json
+        state = kept.get("sessionState") or {}
+        wanted = (sent.get("sessionState") or {}).items()
+        return any((kept.get(one) or None) != (sent.get(one) or None) for one in _NAMED) or any(
+            key not in state or state[key] != value
+            for key, value in wanted
+            if not key.startswith("temp:")
+        )
 
 
 def _created_session_id(operation: Mapping[str, Any]) -> str:
@@ -167,28 +152,15 @@ def _created_session_id(operation: Mapping[str, Any]) -> str:
     return tables.last_segment({"name": head}, frame)
 
 
-def _is_what_was_sent(session: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
-    """Whether an existing session is the one whose response was lost.
-
-    The service omits empty values, and ``temp:`` keys never enter a state (contract, sections 2
-    and 3).
-    """
-    fields = ("userId", "displayName", "labels")
-    if any((session.get(field) or None) != (sent.get(field) or None) for field in fields):
-        return False
-    state = session.get("sessionState") or {}
-    wanted = sent.get("sessionState") or {}
-    return all(
-        key in state and state[key] == value
-        for key, value in wanted.items()
-        if not key.startswith("temp:")
-    )
-
-
 class EventWriter(_VertexWriter):
-    """Rows of ``events``: the response of an append is empty, so that RETURNING looks for it."""
+    """Rows of ``events``: the response of an append is empty, so that RETURNING looks for it.
+
+    Attributes:
+        before: how many equal events are sent before a write, by its number.
+    """
 
     resource: Events
+    before: Mapping[int, int] = MappingProxyType({})
 
     def change(self, write: rest.Write) -> rest.Change:
         self.operation(write.action)
@@ -218,9 +190,8 @@ class EventWriter(_VertexWriter):
         operation = self.operation(rest.Action.INSERT)
         return rest.Change(self.backend.call(operation, places, json=body, kind=APPEND), places)
 
-    def perform(self, write: rest.Write, sender: rest.Sender, before: int = 0) -> rest.Outcome:
-        """Sends a write of an event that is equal to ``before`` events sent earlier."""
-        change = self.change(write)
+    def perform(self, write: rest.Write, sender: rest.Sender) -> rest.Outcome:
+        change, before = self.change(write), self.before.get(write.number, 0)
         response, found = self.append(change, sender, find=write.returning, before=before)
         status = response.status if response else None
         if found is None:
