@@ -17,10 +17,11 @@ from sessions_vtab.contract.predicate import AllOf, Compare, Field, Member, Op
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.testing import conformance, hostile, memory
+from sessions_vtab.testing import conformance, hostile
 from sessions_vtab.testing.case import Case, hostile_values, unknown_values
 from sessions_vtab.testing.conformance import Suite, run_suite
 from sessions_vtab.testing.generated import RunCase, Traffic
+from tests import memory
 
 MOST = 40
 
