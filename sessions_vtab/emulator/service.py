@@ -15,7 +15,7 @@ import random
 import secrets
 import string
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.routing import Match
 from starlette.types import Scope
 
@@ -255,6 +255,14 @@ class Route(APIRoute):
         return answer
 
 
+def add_routes(
+    router: APIRouter, *routes: tuple[str, str, Callable[..., Any]], **options: Any
+) -> None:
+    """Add routes, given as method, path and endpoint; FastAPI's options are for all of them."""
+    for method, path, endpoint in routes:
+        router.add_api_route(path, endpoint, methods=[method], response_model=None, **options)
+
+
 def load_state(emulator: Emulator, path: Path) -> bool:
     """Load the state from a file; say whether there was one.
 
@@ -323,6 +331,18 @@ class Draws:
         return random.Random(f"{self._salt}:{self.count}")
 
 
+def in_words(counts: Mapping[str, int]) -> str:
+    """Return counts as the start-up line has them: `3 sessions, 0 events`; empty for nothing."""
+    listed = ", ".join(f"{count} {what}" for what, count in counts.items())
+    return listed if any(counts.values()) else ""
+
+
+class BytesModel(BaseModel):
+    """A record with bytes, which need not be UTF-8: the data file, which is JSON, has base64."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+
 class DrawnState(BaseModel):
     """The state of an API.
 
@@ -367,9 +387,13 @@ class Stateful(Generic[_State]):
     def fill(self, seed: int) -> None:
         """Fill in the data set of a seed; without one of its own, a seed sets the ids alone."""
 
+    def counts(self) -> dict[str, int]:
+        """Return how many there are of what it keeps, by a word for several of them."""
+        raise NotImplementedError
+
     def summary(self) -> str:
         """Return what is there in a few words, or nothing."""
-        raise NotImplementedError
+        return in_words(self.counts())
 
     def dump(self) -> JSON:
         """Return the state as JSON; bytes are base64."""

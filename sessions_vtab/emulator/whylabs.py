@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -27,12 +26,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from sessions_vtab.emulator.service import (
+    BytesModel,
     DrawnState,
     EmulatorSettings,
     Refusal,
     Route,
     Service,
     Stateful,
+    add_routes,
     detail,
 )
 
@@ -85,12 +86,7 @@ class GetLinks(_Body):
     reference_profile_ids: list[str]
 
 
-class _Record(BaseModel):
-    # Profiles are raw bytes, and the data file is JSON.
-    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
-
-
-class Profile(_Record):
+class Profile(BytesModel):
     """An upload of a session: a reference or a dataset profile.
 
     Attributes:
@@ -110,7 +106,7 @@ class Profile(_Record):
     content: bytes | None = None
 
 
-class Session(_Record):
+class Session(BytesModel):
     """A guest session: a fresh org with one model (contract, section 4).
 
     Attributes:
@@ -123,13 +119,13 @@ class Session(_Record):
     user_id: str
     expires_at: datetime
     claimed_by_org: str | None = None
-    profiles: dict[str, Profile] = {}
+    profiles: dict[str, Profile] = Field(default_factory=dict)
 
 
-class WhylabsState(_Record, DrawnState):
+class WhylabsState(BytesModel, DrawnState):
     """Sessions by id."""
 
-    sessions: dict[str, Session] = {}
+    sessions: dict[str, Session] = Field(default_factory=dict)
 
 
 KEY_FORMAT = re.compile(r"[0-9A-Za-z]{10}\.[^\s:]{53}(?::(?P<org>org-\w+))?")
@@ -183,22 +179,11 @@ MAX_JOINT = 3
 DAY_MS = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Builds the links of one session, whose id is the token in each of them."""
-
-    session_id: str
-    hub: str = HUB
-
-    def joint(self, profiles: Sequence[str]) -> str:
-        """Return the link that shows the first three profiles together."""
-        query = [("profile", profile) for profile in profiles[:MAX_JOINT]]
-        query.append(("sessionToken", self.session_id))
-        return f"{self.hub}/resources/{MODEL_ID}/profiles?{urlencode(query)}"
-
-    def one(self, profile: str) -> str:
-        """Return the link that shows one profile."""
-        return self.joint([profile])
+def link(session_id: str, *profiles: str) -> str:
+    """Return the link that shows a profile, or the first three together; the id is its token."""
+    query = [("profile", profile) for profile in profiles[:MAX_JOINT]]
+    query.append(("sessionToken", session_id))
+    return f"{HUB}/resources/{MODEL_ID}/profiles?{urlencode(query)}"
 
 
 def day_of(timestamp: int) -> str:
@@ -241,7 +226,8 @@ class WhyLabs(Stateful[WhylabsState]):
         """Return the routes."""
         router = APIRouter(route_class=SongbirdRoute)
         one = "/v0/sessions/{session_id}"
-        for method, path, endpoint in (
+        add_routes(
+            router,
             ("POST", "/v0/sessions", self.create),
             ("GET", one, self.get),
             ("POST", one + "/claim", self.claim),
@@ -250,8 +236,7 @@ class WhyLabs(Stateful[WhylabsState]):
             ("POST", one + "/upload", self.dataset),
             ("POST", "/v0/sessions/observatory-link/{session_id}", self.links),
             ("PUT", TARGET + "/{org_id}/{profile_id}.bin", self.put),
-        ):
-            router.add_api_route(path, endpoint, methods=[method], response_model=None)
+        )
         # Last, so that it takes what no route above does.
         router.add_api_route(
             "/v0/{rest:path}", self.unknown, methods=ALL_METHODS, response_model=None
@@ -305,7 +290,7 @@ class WhyLabs(Stateful[WhylabsState]):
             _check_region(reference.region)
         base_url = str(request.base_url)
         rows = [self._reference(session, reference, base_url) for reference in body.references]
-        joint = Links(session_id).joint([row["id"] for row in rows])
+        joint = link(session_id, *(row["id"] for row in rows))
         return {"references": rows, "observatoryUrl": joint}
 
     def _reference(self, session: Session, body: LogReference, base_url: str) -> dict[str, Any]:
@@ -318,7 +303,7 @@ class WhyLabs(Stateful[WhylabsState]):
             "id": profile.profile_id,
             "modelId": MODEL_ID,
             "alias": alias,
-            "observatoryUrl": Links(session.session_id).one(profile.profile_id),
+            "observatoryUrl": link(session.session_id, profile.profile_id),
             "uploadUrl": self._target(session, profile, base_url),
             "uploadTimestamp": timestamp,
         }
@@ -334,7 +319,7 @@ class WhyLabs(Stateful[WhylabsState]):
         profile = self._profile(session, "log-", body.dataset_timestamp, segment_tags=tags)
         return {
             "id": profile.profile_id,
-            "observatoryUrl": Links(session_id).one(day_of(profile.timestamp)),
+            "observatoryUrl": link(session_id, day_of(profile.timestamp)),
             "uploadUrl": self._target(session, profile, str(request.base_url)),
             "datasetId": MODEL_ID,
             "uploadTimestamp": profile.timestamp,
@@ -345,10 +330,9 @@ class WhyLabs(Stateful[WhylabsState]):
         self._find(session_id)
         profiles = body.reference_profile_ids + [day_of(t) for t in body.batch_profile_timestamps]
         _require_profiles(profiles)
-        links = Links(session_id)
         return {
-            "observatoryUrl": links.joint(profiles),
-            "individualObservatoryUrls": [links.one(profile) for profile in profiles],
+            "observatoryUrl": link(session_id, *profiles),
+            "individualObservatoryUrls": [link(session_id, profile) for profile in profiles],
         }
 
     async def put(self, request: Request, org_id: str, profile_id: str) -> Response:
@@ -410,10 +394,9 @@ class WhyLabs(Stateful[WhylabsState]):
                 return session.profiles.get(profile_id)
         return None
 
-    def summary(self) -> str:
-        """Return what is there in a few words, or nothing."""
-        count = len(self.state.sessions)
-        return f"{count} sessions" if count else ""
+    def counts(self) -> dict[str, int]:
+        """Return how many sessions there are."""
+        return {"sessions": len(self.state.sessions)}
 
 
 def _ms(time: datetime) -> int:

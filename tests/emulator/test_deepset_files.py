@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from sessions_vtab.emulator.deepset import answers
+from sessions_vtab.emulator.deepset.files import parse_filter
 from tests.emulator.apis import START, DeepsetApi
 
 
@@ -151,11 +151,11 @@ META = {"text": "b", "number": 2, "flag": True, "nothing": None, "list": ["b"], 
     ],
 )
 def test_a_filter_compares_within_one_type(text, holds):
-    assert all(condition.holds(META) for condition in answers.parse(text)) == holds
+    assert all(condition.holds(META) for condition in parse_filter(text)) == holds
 
 
 def test_a_doubled_quote_is_a_quote():
-    (condition,) = answers.parse("a eq 'it''s and so'")
+    (condition,) = parse_filter("a eq 'it''s and so'")
     assert condition.value == "it's and so"
 
 
@@ -168,4 +168,4 @@ def test_a_doubled_quote_is_a_quote():
 )
 def test_other_odata_is_refused(text):
     with pytest.raises(ValueError, match="cannot read the filter"):
-        answers.parse(text)
+        parse_filter(text)

@@ -5,39 +5,43 @@ Written from the deepset contract, with its [INF] choices; where the contract le
 * any workspace exists; a key that starts with `invalid` gets 401, one that starts with `free`
   stands for the free plan (402 on opening a session), none at all 403
 * error bodies come in all the shapes that the SDK's own parsing accepts (contract, section 6)
+* session listings take two forms of paging (sections 2 and 7)
 * an open session that nobody closes is closed, and so ingested, when it expires
 * ingestion is done `INGESTION_DELAY` after the close by the clock of the settings
 
 Here are the routes of upload sessions (contract, section 2); besides:
 
-* `state`: what is kept, and how files move from a session into a workspace
-* `files`: the other routes; `answers`: error bodies, pages, and the filter of the files listing
+* `state`: what is kept, how files move from a session into a workspace, and error bodies
+* `files`: the other routes, and the filter of the files listing
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from sessions_vtab.emulator.deepset import answers
-from sessions_vtab.emulator.deepset.answers import ListedRows, Paging
 from sessions_vtab.emulator.deepset.files import Bucket, FileRoutes, presigned_form
 from sessions_vtab.emulator.deepset.state import (
     Cloud,
     IngestionStatus,
     Key,
+    Limit,
     Upload,
     UploadSession,
     WriteMode,
     caller,
+    conflict,
+    invalid,
+    not_found,
     user_id,
 )
-from sessions_vtab.emulator.service import EmulatorSettings, Route, Service
+from sessions_vtab.emulator.service import EmulatorSettings, Refusal, Route, Service, add_routes
 
 __all__ = ["service"]
 
@@ -64,6 +68,79 @@ class CloseSession(BaseModel):
     status: Literal["CLOSED"] = "CLOSED"
 
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ListingWindow:
+    """Which rows of a listing a request asks for: a page by number, or those beside a cursor."""
+
+    limit: int
+    page_number: int
+    before: str | None
+    after: str | None
+
+
+async def window(
+    limit: Limit = 10,
+    page_number: Annotated[int | None, Query(ge=1)] = None,
+    before: UUID | None = None,
+    after: UUID | None = None,
+) -> ListingWindow:
+    """Read the paging parameters; 422 if both forms, or both cursors, are used at once."""
+    cursors = {"before": _text(before), "after": _text(after)}
+    given = [name for name, value in {"page_number": page_number, **cursors}.items() if value]
+    if len(given) > 1:
+        raise invalid(["query", given[1]], f"{given[1]} excludes {given[0]}")
+    return ListingWindow(limit, page_number or 1, **cursors)
+
+
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
+
+
+Paging = Annotated[ListingWindow, Depends(window)]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRows(Generic[T]):
+    """All rows of a listing in its order, of which a request's filter wants some.
+
+    A cursor may name a row that the filter leaves out: a session can expire between two pages.
+    """
+
+    rows: list[T]
+    identify: Callable[[T], str]
+    wanted: Callable[[T], bool]
+    show: Callable[[T], dict[str, Any]]
+
+    def page(self, window: ListingWindow) -> dict[str, Any]:
+        """Return `{total, has_more, data}`; total counts all rows wanted. 422 unknown cursor."""
+        rows, more = self._slice(window)
+        total = sum(map(self.wanted, self.rows))
+        return {"total": total, "has_more": more, "data": [self.show(row) for row in rows]}
+
+    def _slice(self, window: ListingWindow) -> tuple[list[T], bool]:
+        limit = window.limit
+        if window.before is not None:
+            rows = self._filtered(self.rows[: self._position("before", window.before)])
+            return rows[-limit:], len(rows) > limit
+        if window.after is not None:
+            rows = self._filtered(self.rows[self._position("after", window.after) + 1 :])
+        else:
+            rows = self._filtered(self.rows)[(window.page_number - 1) * limit :]
+        return rows[:limit], len(rows) > limit
+
+    def _filtered(self, rows: list[T]) -> list[T]:
+        return [row for row in rows if self.wanted(row)]
+
+    def _position(self, name: str, cursor: str) -> int:
+        for position, row in enumerate(self.rows):
+            if self.identify(row) == cursor:
+                return position
+        raise invalid(["query", name], f"no row with the id {cursor}")
+
+
 class UploadSessionRoutes:
     """The five operations on upload sessions."""
 
@@ -74,12 +151,16 @@ class UploadSessionRoutes:
         """Add the routes to a router."""
         base = "/api/v1/workspaces/{workspace}/upload_sessions"
         one = base + "/{session_id}"
-        add = partial(router.add_api_route, dependencies=[Depends(caller)], response_model=None)
-        add(base, self.create, methods=["POST"], status_code=201)
-        add(base, self.list, methods=["GET"])
-        add(one, self.get, methods=["GET"])
-        add(one, self.close, methods=["PUT"])
-        add(one + "/files", self.files, methods=["GET"])
+        known = [Depends(caller)]
+        add_routes(router, ("POST", base, self.create), dependencies=known, status_code=201)
+        add_routes(
+            router,
+            ("GET", base, self.list),
+            ("GET", one, self.get),
+            ("PUT", one, self.close),
+            ("GET", one + "/files", self.files),
+            dependencies=known,
+        )
 
     async def create(
         self,
@@ -90,10 +171,13 @@ class UploadSessionRoutes:
     ) -> dict[str, Any]:
         """Open a session: 201, 402 on the free plan, 406 with ten open ones."""
         if key.startswith("free"):
-            raise answers.free_plan()
+            message = "Upload sessions are not available on the free plan."
+            details = [{"code": "payment_required", "message": message}]
+            raise Refusal.json(402, {"details": details})
         now = self._cloud.now()
         if self._cloud.state.open_sessions(user_id(key), now) >= MAX_OPEN:
-            raise answers.too_many_sessions()
+            message = "You reached the maximum number of upload sessions allowed per user."
+            raise Refusal.json(406, {"details": [{"code": "max_sessions", "message": message}]})
         session = self._open(workspace, user_id(key), body or CreateSession(), now)
         form = presigned_form(session, str(request.base_url))
         return {
@@ -161,7 +245,7 @@ class UploadSessionRoutes:
         now = self._cloud.now()
         session = self._find(workspace, session_id)
         if session.status(now) != "OPEN":
-            raise answers.conflict(f"The session with the ID '{session_id}' is already closed.")
+            raise conflict(f"The session with the ID '{session_id}' is already closed.")
         session.closed_at = now
         return Response(status_code=204)
 
@@ -186,7 +270,7 @@ class UploadSessionRoutes:
     def _find(self, workspace: str, session_id: UUID) -> UploadSession:
         session = self._cloud.state.sessions.get(str(session_id))
         if session is None or session.workspace != workspace:
-            raise answers.not_found(
+            raise not_found(
                 f"There's no session with the ID '{session_id}' in the workspace '{workspace}'."
             )
         return session

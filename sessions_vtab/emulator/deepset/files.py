@@ -1,16 +1,18 @@
 """Files: the presigned form of a session with the bucket that takes it, and the workspace's files.
 
-deepset contract, sections 4 and 7.
+deepset contract, sections 4 and 7. Of OData, the reference promises exact match and AND only; the
+comparisons are used in its examples (section 7). Whatever else OData has is refused.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote, unquote
 from uuid import UUID
@@ -19,17 +21,19 @@ from fastapi import APIRouter, Depends, File, Form, Query, Request, Response, Up
 from pydantic import AwareDatetime
 from starlette.datastructures import UploadFile as FormFile
 
-from sessions_vtab.emulator.deepset import answers
-from sessions_vtab.emulator.deepset.answers import Limit
 from sessions_vtab.emulator.deepset.state import (
     Cloud,
+    Limit,
     StoredFile,
     Upload,
     UploadSession,
     WriteMode,
     caller,
+    conflict,
+    invalid,
+    not_found,
 )
-from sessions_vtab.emulator.service import Refusal
+from sessions_vtab.emulator.service import Refusal, add_routes
 
 TARGET = "/deepset-uploads"
 BUCKET = "emulated-user-files-upload"
@@ -75,8 +79,7 @@ class Bucket:
 
     def mount(self, router: APIRouter) -> None:
         """Add the route to a router."""
-        path = TARGET + "/{session_id}"
-        router.add_api_route(path, self.post, methods=["POST"], response_model=None)
+        add_routes(router, ("POST", TARGET + "/{session_id}", self.post))
 
     async def post(self, request: Request, session_id: str) -> Response:
         """Store an object: 204; errors are XML, 403 for a wrong form or a closed session."""
@@ -148,6 +151,78 @@ def _check_session(session: UploadSession, now: datetime) -> None:
         raise Refusal.storage(403, "AccessDenied", "Access Denied")
 
 
+_CONDITION = re.compile(
+    r"""\s*(?P<key>[^\W\d][\w./-]*)
+        \s+(?P<operator>eq|ge|le|gt|lt)
+        \s+(?P<value>'(?:[^']|'')*'|true|false|null|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)
+        (?P<end>\s+and(?=\s)|\s*$)""",
+    re.VERBOSE,
+)
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq,
+    "ge": operator.ge,
+    "le": operator.le,
+    "gt": operator.gt,
+    "lt": operator.lt,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ODataComparison:
+    """One comparison of a metadata key with a literal."""
+
+    key: str
+    operator: str
+    value: str | float | bool | None
+
+    def holds(self, meta: Mapping[str, Any]) -> bool:
+        """Tell whether metadata meet it; a missing key, or a value of another type, does not."""
+        if self.key not in meta:
+            return False
+        found = meta[self.key]
+        kind = _kind(found)
+        if kind != _kind(self.value) or kind is None:
+            return False
+        if kind in {"bool", "null"} and self.operator != "eq":
+            return False
+        return _OPERATORS[self.operator](found, self.value)
+
+
+def _kind(value: object) -> str | None:
+    """Return which values compare with this one; None for arrays and objects, which never do."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, (int, float)):
+        return "number"
+    return "text" if isinstance(value, str) else None
+
+
+def parse_filter(text: str) -> list[ODataComparison]:
+    """Read a filter such as `category eq 'news' and year ge 2020`.
+
+    Raises:
+        ValueError: The text is not of that form.
+    """
+    conditions = []
+    position, more = 0, True
+    while more:
+        match = _CONDITION.match(text, position)
+        if match is None:
+            raise ValueError(f"cannot read the filter at position {position}")
+        conditions.append(
+            ODataComparison(match["key"], match["operator"], _literal(match["value"]))
+        )
+        position, more = match.end(), bool(match["end"].strip())
+    return conditions
+
+
+def _literal(text: str) -> Any:
+    return text[1:-1].replace("''", "'") if text.startswith("'") else json.loads(text)
+
+
 Test = Callable[[StoredFile], bool]
 Position = tuple[datetime, str]
 
@@ -186,7 +261,7 @@ async def cursor(
         return None
     if after_value is None or after_file_id is None:
         missing = "after_value" if after_value is None else "after_file_id"
-        raise answers.invalid(["query", missing], "both parts of the cursor are needed", "missing")
+        raise invalid(["query", missing], "both parts of the cursor are needed", "missing")
     return after_value, str(after_file_id)
 
 
@@ -200,12 +275,16 @@ class FileRoutes:
         """Add the routes to a router."""
         base = "/api/v1/workspaces/{workspace}/files"
         one = base + "/{file_id}"
-        add = partial(router.add_api_route, dependencies=[Depends(caller)], response_model=None)
-        add(base, self.list, methods=["GET"])
-        add(base, self.upload, methods=["POST"], status_code=201)
-        add(one, self.get, methods=["GET"])
-        add(one, self.delete, methods=["DELETE"])
-        add(one + "/meta", self.meta, methods=["GET"])
+        known = [Depends(caller)]
+        add_routes(router, ("POST", base, self.upload), dependencies=known, status_code=201)
+        add_routes(
+            router,
+            ("GET", base, self.list),
+            ("GET", one, self.get),
+            ("DELETE", one, self.delete),
+            ("GET", one + "/meta", self.meta),
+            dependencies=known,
+        )
 
     async def list(
         self,
@@ -233,7 +312,7 @@ class FileRoutes:
     ) -> dict[str, str]:
         """Store a file at once: 201 with its id, 409 if FAIL meets a file of its name."""
         if write_mode == "TEMPORARY":
-            raise answers.invalid(["query", "write_mode"], "not a mode of this route", "enum")
+            raise invalid(["query", "write_mode"], "not a mode of this route", "enum")
         stored = StoredFile(
             file_id=self._cloud.draws.uuid(),
             name=file.filename or "",
@@ -242,7 +321,7 @@ class FileRoutes:
             created_at=self._cloud.now(),
         )
         if not self._cloud.state.store(workspace, stored, write_mode):
-            raise answers.conflict(f"A file with the name '{stored.name}' already exists.")
+            raise conflict(f"A file with the name '{stored.name}' already exists.")
         return {"file_id": stored.file_id}
 
     async def get(self, workspace: str, file_id: UUID) -> Response:
@@ -263,7 +342,7 @@ class FileRoutes:
         self._cloud.now()
         file = self._cloud.state.workspace(workspace).get(str(file_id))
         if file is None:
-            raise answers.not_found(f"There's no file with the ID '{file_id}'.")
+            raise not_found(f"There's no file with the ID '{file_id}'.")
         return file
 
 
@@ -286,13 +365,13 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
-def _conditions(text: str | None) -> list[answers.ODataComparison]:
+def _conditions(text: str | None) -> list[ODataComparison]:
     if not text:
         return []
     try:
-        return answers.parse(text)
+        return parse_filter(text)
     except ValueError as error:
-        raise answers.invalid(["query", "filter"], str(error)) from None
+        raise invalid(["query", "filter"], str(error)) from None
 
 
 def _has(meta: dict[str, Any], key: str, value: str | None) -> bool:
@@ -304,7 +383,7 @@ def _metadata(text: str | None) -> dict[str, Any]:
     try:
         value = json.loads(text or "null")
     except ValueError:
-        raise answers.invalid(["body", "meta"], "not JSON", "json_invalid") from None
+        raise invalid(["body", "meta"], "not JSON", "json_invalid") from None
     if value is not None and not isinstance(value, dict):
-        raise answers.invalid(["body", "meta"], "not a JSON object", "dict_type")
+        raise invalid(["body", "meta"], "not a JSON object", "dict_type")
     return value or {}

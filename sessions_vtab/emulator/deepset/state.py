@@ -1,7 +1,9 @@
-"""The one emulated deepset Cloud that the routes share: what it keeps, and who is calling it.
+"""The one emulated deepset Cloud that the routes share: what it keeps, who calls, what it refuses.
 
 Uploaded files get from a session into their workspace here. A seed gives deterministic upload
-sessions and files of the workspace `demo`.
+sessions and files of the workspace `demo`. The contract, section 6, knows four body shapes of
+errors and promises none of them for a given status, so the emulator uses them all: a client has to
+read any of them.
 """
 
 from __future__ import annotations
@@ -12,11 +14,17 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
-from fastapi import Depends, Header
-from pydantic import BaseModel, ConfigDict
+from fastapi import Depends, Header, Query
+from pydantic import Field
 
-from sessions_vtab.emulator.deepset import answers
-from sessions_vtab.emulator.service import DrawnState, Draws, EmulatorSettings, Stateful
+from sessions_vtab.emulator.service import (
+    BytesModel,
+    DrawnState,
+    Draws,
+    EmulatorSettings,
+    Refusal,
+    Stateful,
+)
 
 WriteMode = Literal["KEEP", "OVERWRITE", "FAIL", "TEMPORARY"]
 Status = Literal["OPEN", "CLOSED", "EXPIRED"]
@@ -35,12 +43,7 @@ def user_id(key: str) -> str:
     return str(uuid5(NAMESPACE_URL, f"deepset-user:{key}"))
 
 
-class _Stored(BaseModel):
-    # Bytes that are no UTF-8 have to survive the data file, which is JSON.
-    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
-
-
-class Upload(_Stored):
+class Upload(BytesModel):
     """An object in the bucket of a session: a file, or the metadata beside one.
 
     Attributes:
@@ -61,7 +64,7 @@ class Upload(_Stored):
         return self.name.endswith(META_SUFFIX)
 
 
-class UploadSession(_Stored):
+class UploadSession(BytesModel):
     """One upload session (contract, section 2).
 
     Attributes:
@@ -81,7 +84,7 @@ class UploadSession(_Stored):
     signature: str
     closed_at: datetime | None = None
     ingested: bool = False
-    uploads: dict[str, Upload] = {}
+    uploads: dict[str, Upload] = Field(default_factory=dict)
 
     def status(self, now: datetime) -> Status:
         """Return its status; expiry wins over CLOSED, as the list's is_expired splits them."""
@@ -103,7 +106,7 @@ class UploadSession(_Stored):
         return sum(upload.ingestion_status == status for upload in self.files())
 
 
-class StoredFile(_Stored):
+class StoredFile(BytesModel):
     """A file of a workspace (contract, section 7)."""
 
     file_id: str
@@ -113,11 +116,11 @@ class StoredFile(_Stored):
     created_at: datetime
 
 
-class DeepsetState(_Stored, DrawnState):
+class DeepsetState(BytesModel, DrawnState):
     """Everything: sessions by id in order of creation, files by workspace and id."""
 
-    sessions: dict[str, UploadSession] = {}
-    files: dict[str, dict[str, StoredFile]] = {}
+    sessions: dict[str, UploadSession] = Field(default_factory=dict)
+    files: dict[str, dict[str, StoredFile]] = Field(default_factory=dict)
 
     def workspace(self, name: str) -> dict[str, StoredFile]:
         """Return the files of a workspace; any workspace exists (contract, section 9)."""
@@ -220,17 +223,33 @@ def _session(source: random.Random, draws: Draws, start: datetime) -> UploadSess
     return session
 
 
+def not_found(text: str) -> Refusal:
+    """404 with a text."""
+    return Refusal.json(404, {"errors": [text]})
+
+
+def conflict(text: str) -> Refusal:
+    """409 with a text: already closed, or a file of this name exists."""
+    return Refusal.json(409, {"errors": [{"msg": text, "type": "conflict"}]})
+
+
+def invalid(loc: list[str], msg: str, kind: str = "value_error") -> Refusal:
+    """422 for the value at `loc`, in the shape of the spec."""
+    return Refusal.json(422, {"detail": [{"loc": loc, "msg": msg, "type": kind}]})
+
+
 async def caller(authorization: Annotated[str | None, Header()] = None) -> str:
     """Return the API key of a request: any is taken, unless it starts with `invalid` (401)."""
     scheme, _, key = (authorization or "").partition(" ")
     if scheme.lower() != "bearer":
-        raise answers.no_key()
+        raise Refusal.json(403, {"detail": "Not authenticated"})
     if not key.strip() or key.strip().startswith("invalid"):
-        raise answers.unauthorized()
+        raise Refusal.json(401, {"errors": ["Invalid API key."]})
     return key.strip()
 
 
 Key = Annotated[str, Depends(caller)]
+Limit = Annotated[int, Query(ge=1, le=100)]
 
 
 class Cloud(Stateful[DeepsetState]):
@@ -252,8 +271,7 @@ class Cloud(Stateful[DeepsetState]):
         self.state.sessions = {session.session_id: session for session in made}
         self.state.settle(now)
 
-    def summary(self) -> str:
-        """Return what is there in a few words, or nothing."""
-        sessions = len(self.state.sessions)
+    def counts(self) -> dict[str, int]:
+        """Return how many upload sessions and files there are."""
         files = sum(map(len, self.state.files.values()))
-        return f"{sessions} upload sessions, {files} files" if sessions or files else ""
+        return {"upload sessions": len(self.state.sessions), "files": files}

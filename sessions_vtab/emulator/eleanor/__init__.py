@@ -38,7 +38,7 @@ from sessions_vtab.emulator.eleanor.state import (
     fault,
     success,
 )
-from sessions_vtab.emulator.service import EmulatorSettings, Refusal, Route, Service
+from sessions_vtab.emulator.service import EmulatorSettings, Refusal, Route, Service, add_routes
 
 __all__ = ["service"]
 
@@ -70,12 +70,12 @@ class AdminRoutes:
         """Add the routes to a router."""
         base = "/_emulator/eleanor/{namespace}"
         session = base + "/sessions/{activity_session}"
-        for method, path, endpoint in (
+        add_routes(
+            router,
             ("PUT", base + "/participants/{participant}", self.participant),
             ("GET", session, self.get),
             ("PATCH", session, self.patch),
-        ):
-            router.add_api_route(path, endpoint, methods=[method], response_model=None)
+        )
 
     async def participant(
         self, namespace: str, participant: str, body: SetParticipant
@@ -147,7 +147,8 @@ class SessionRoutes:
         base = "/api/v1/sessions/{namespace}"
         one = base + "/{activity_session}"
         person = one + "/participants/{participant}"
-        for method, path, endpoint in (
+        add_routes(
+            router,
             ("POST", base, self.create),
             ("GET", base, self.list),
             ("GET", one, self.get),
@@ -159,14 +160,8 @@ class SessionRoutes:
             ("PUT", person, self.bind),
             ("DELETE", person, self.unbind),
             ("POST", one + "/integrate", self.integrate),
-        ):
-            router.add_api_route(
-                path,
-                endpoint,
-                methods=[method],
-                dependencies=[Depends(bearer(token))],
-                response_model=None,
-            )
+            dependencies=[Depends(bearer(token))],
+        )
 
     async def create(self, namespace: str, body: CreateSession) -> dict[str, Any]:
         """Make a session: 409 if the name is taken, by a deleted session too."""

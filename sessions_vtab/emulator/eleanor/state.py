@@ -229,13 +229,14 @@ class EleanorStore(Stateful[EleanorState]):
         return {**body, "participants": people}
 
     def fill(self, seed: int) -> None:
-        """Fill in the data set of a seed."""
-        fill(self, seed, self._clock())
+        """Add sessions of a user and an agent each, one a day; every seventh is deleted."""
+        source, now = random.Random(f"eleanor-data:{seed}"), self._clock()
+        for number in range(SESSIONS):
+            _add(self, source, number, now - timedelta(days=SESSIONS - number))
 
-    def summary(self) -> str:
-        """Return what is there in a few words, or nothing."""
-        count = len(self.state.sessions)
-        return f"{count} sessions" if count else ""
+    def counts(self) -> dict[str, int]:
+        """Return how many sessions there are."""
+        return {"sessions": len(self.state.sessions)}
 
 
 def _type_of(name: str) -> ParticipantType:
@@ -246,13 +247,6 @@ NAMESPACE = "demo"
 SESSIONS = 20
 SEED_USERS = ("ann", "bob", "cyn")
 SEED_AGENTS = ("agent-iris", "agent-otto")
-
-
-def fill(store: EleanorStore, seed: int, now: datetime) -> None:
-    """Add sessions of a user and an agent each, one a day; every seventh is deleted."""
-    source = random.Random(f"eleanor-data:{seed}")
-    for number in range(SESSIONS):
-        _add(store, source, number, now - timedelta(days=SESSIONS - number))
 
 
 def _add(store: EleanorStore, source: random.Random, number: int, created: datetime) -> None:

@@ -22,7 +22,7 @@ from sessions_vtab.emulator.embedding_studio.state import (
     Release,
     SessionId,
 )
-from sessions_vtab.emulator.service import Refusal, Route, Service, detail
+from sessions_vtab.emulator.service import Refusal, Route, Service, add_routes, detail
 
 if TYPE_CHECKING:
     from fastapi import Response
@@ -95,7 +95,8 @@ class ClickstreamRoutes:
     def mount(self, router: APIRouter) -> None:
         """Add the routes to a router."""
         base = "/api/v1/clickstream"
-        for method, path, endpoint in (
+        add_routes(
+            router,
             ("GET", "/api/v1/ping", self.ping),
             ("POST", f"{base}/session", self.register),
             ("GET", f"{base}/session", self.get),
@@ -104,8 +105,7 @@ class ClickstreamRoutes:
             ("POST", f"{base}/internal/session/use-for-improvement", self.improve),
             ("GET", f"{base}/internal/batch/sessions", self.batch_sessions),
             ("POST", f"{base}/internal/batch/release", self.release),
-        ):
-            router.add_api_route(path, endpoint, methods=[method], response_model=None)
+        )
 
     async def ping(self) -> dict[str, Any]:
         """Answer `{}`."""

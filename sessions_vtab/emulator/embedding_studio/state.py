@@ -240,21 +240,6 @@ MANY_EVENTS = 120
 WORDS = ("red", "blue", "cotton", "wool", "shirt", "coat", "boots", "scarf")
 
 
-def fill(clickstream: Clickstream, seed: int) -> None:
-    """Add sessions of the last hours with their clicks; the first ones in a released batch."""
-    source = random.Random(f"embedding-studio-data:{seed}")
-    start = clickstream.now() - HOURS_BACK * 3600
-    for number in range(SESSIONS):
-        at = start + number * HOURS_BACK * 3600 // SESSIONS
-        clickstream.register(_session(source, number, at))
-        events = _events(source, number, at)
-        if events:
-            clickstream.push(PushEvents(session_id=_name(number), events=events))
-        if number + 1 == RELEASED:
-            clickstream.release(f"seed-{seed}")
-    clickstream.find(_name(1)).is_irrelevant = True
-
-
 def _name(number: int) -> str:
     return f"seed-{number:02}"
 
@@ -381,14 +366,23 @@ class Clickstream(Stateful[StudioState]):
         return {**body, "events": shown}
 
     def fill(self, seed: int) -> None:
-        """Fill in the data set of a seed."""
-        fill(self, seed)
+        """Add sessions of the last hours with their clicks; the first ones in a released batch."""
+        source = random.Random(f"embedding-studio-data:{seed}")
+        start = self.now() - HOURS_BACK * 3600
+        for number in range(SESSIONS):
+            at = start + number * HOURS_BACK * 3600 // SESSIONS
+            self.register(_session(source, number, at))
+            events = _events(source, number, at)
+            if events:
+                self.push(PushEvents(session_id=_name(number), events=events))
+            if number + 1 == RELEASED:
+                self.release(f"seed-{seed}")
+        self.find(_name(1)).is_irrelevant = True
 
-    def summary(self) -> str:
-        """Return what is there in a few words, or nothing."""
-        sessions = len(self.state.sessions)
+    def counts(self) -> dict[str, int]:
+        """Return how many sessions and events there are."""
         events = sum(map(len, self.state.events.values()))
-        return f"{sessions} sessions, {events} events" if sessions or events else ""
+        return {"sessions": len(self.state.sessions), "events": events}
 
 
 def _count(limit: int) -> int | None:

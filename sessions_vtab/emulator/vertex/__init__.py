@@ -21,7 +21,7 @@ from fastapi import APIRouter
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from sessions_vtab.emulator.service import EmulatorSettings, Service
+from sessions_vtab.emulator.service import EmulatorSettings, Service, in_words
 from sessions_vtab.emulator.vertex import data, errors, operations, sessions
 from sessions_vtab.emulator.vertex.context import EmulatedRequest, ServiceContext
 from sessions_vtab.emulator.vertex.errors import ApiError
@@ -181,16 +181,12 @@ def service(settings: EmulatorSettings) -> Service:
         if number is not None:
             data.fill(context, number)
 
-    def summary() -> str:
-        sessions, events = context.store.counts()
-        return f"{sessions} sessions, {events} events" if sessions else ""
-
     reset(settings.seed)
     return Service(
         name="vertex",
         router=_router(context),
         reset=reset,
-        summary=summary,
+        summary=lambda: in_words(context.store.counts()),
         dump=lambda: data.dump(context.store),
         load=lambda value: data.load(context.store, value),
     )

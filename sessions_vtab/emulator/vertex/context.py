@@ -6,9 +6,10 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sessions_vtab.emulator.faults import OperationPlan
 from sessions_vtab.emulator.vertex import messages
 from sessions_vtab.emulator.vertex.errors import NO_ENGINE, found_errors, not_found
-from sessions_vtab.emulator.vertex.operations import OperationCourse, Operations
+from sessions_vtab.emulator.vertex.operations import Operations
 from sessions_vtab.emulator.vertex.store import (
     Engine,
     EngineKey,
@@ -84,10 +85,10 @@ class ServiceContext:
         """Return a number as the service makes ids."""
         return str(self.random.randrange(*_ID_RANGE))
 
-    def plan(self, call: EmulatedRequest) -> OperationCourse:
+    def plan(self, call: EmulatedRequest) -> OperationPlan:
         """Return how the operation of this call goes: as the fault says, else as usual."""
         usual = {"polls": self.settings.operation_polls, "hidden_gets": self.settings.hidden_gets}
-        return OperationCourse(**{**usual, **call.plan})
+        return OperationPlan.model_validate({**usual, **call.plan})
 
     def engine(self, call: EmulatedRequest) -> Engine:
         """Return the engine that a path names.

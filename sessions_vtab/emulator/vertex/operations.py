@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sessions_vtab.emulator.faults import OperationPlan
 from sessions_vtab.emulator.vertex import listing
 from sessions_vtab.emulator.vertex.errors import (
     RPC_CODES,
@@ -33,23 +34,6 @@ EMPTY = "google.protobuf.Empty"
 _TYPE = "type.googleapis.com/"
 
 
-@dataclass(frozen=True, slots=True)
-class OperationCourse:
-    """How an operation goes.
-
-    Attributes:
-        polls: Number of polls that find it not done.
-        never: It is never done.
-        error: It ends in this `google.rpc.Status` and its effect never comes about.
-        hidden_gets: Number of GETs for which the created session is still 404.
-    """
-
-    polls: int = 0
-    never: bool = False
-    error: dict[str, Any] | None = None
-    hidden_gets: int = 0
-
-
 @dataclass(slots=True)
 class LongRunningOperation:
     """One operation.
@@ -66,7 +50,7 @@ class LongRunningOperation:
     scope: tuple[str, ...]
     version: str
     create_time: int
-    plan: OperationCourse
+    plan: OperationPlan
     answer: str = EMPTY
     response: dict[str, Any] = field(default_factory=dict)
     polls_left: int = 0
@@ -116,8 +100,9 @@ class Operations:
 
     def start(self, operation: LongRunningOperation) -> None:
         """Remember an operation and set it going by its plan."""
-        operation.polls_left = operation.plan.polls
-        operation.error = operation.plan.error
+        plan = operation.plan
+        operation.polls_left = plan.polls
+        operation.error = None if plan.error is None else plan.error.model_dump()
         self._by_id[operation.id] = operation
         if len(self._by_id) > _KEPT:
             del self._by_id[next(iter(self._by_id))]
@@ -149,7 +134,7 @@ def run(
     kind: str,
     parent: str,
     scope: tuple[str, ...],
-    effect: Callable[[OperationCourse], object],
+    effect: Callable[[OperationPlan], object],
     response: tuple[str, dict[str, Any]] = (EMPTY, {}),
 ) -> bytes:
     """Start an operation and answer with it.
@@ -239,7 +224,7 @@ def create_engine(context: ServiceContext, call: EmulatedRequest) -> bytes:
     key = EngineKey(call.project, call.location, context.new_id())
     engine = Engine(key, now, message.get("displayName", ""))
 
-    def effect(_: OperationCourse) -> None:
+    def effect(_: OperationPlan) -> None:
         context.store.engines[key] = engine
 
     kind, response = "CreateReasoningEngineOperationMetadata", _message(call, engine)

@@ -10,7 +10,6 @@ from sessions_vtab.emulator.vertex.context import session_not_found
 from sessions_vtab.emulator.vertex.errors import BAD_ARGUMENT, BAD_SESSION_ID, found_errors, invalid
 from sessions_vtab.emulator.vertex.listing import event_filter, session_filter
 from sessions_vtab.emulator.vertex.messages import MESSAGES, SECOND, format_time, snake
-from sessions_vtab.emulator.vertex.operations import OperationCourse
 from sessions_vtab.emulator.vertex.store import (
     Event,
     Position,
@@ -22,6 +21,7 @@ from sessions_vtab.emulator.vertex.store import (
 from sessions_vtab.emulator.vertex.wire import read_body
 
 if TYPE_CHECKING:
+    from sessions_vtab.emulator.faults import OperationPlan
     from sessions_vtab.emulator.vertex.context import EmulatedRequest, ServiceContext
     from sessions_vtab.emulator.vertex.listing import SessionFilter
     from sessions_vtab.emulator.vertex.store import Engine, Orders
@@ -51,7 +51,7 @@ def create(context: ServiceContext, call: EmulatedRequest) -> bytes:
     name = call.name("reasoningEngines", engine.key.engine, "sessions", session.id)
     response = "Session", _create_response(name, message, session.create_time)
 
-    def effect(plan: OperationCourse) -> None:
+    def effect(plan: OperationPlan) -> None:
         session.hidden = plan.hidden_gets
         engine.add(session)
         engine.merge_state(session, message.get("sessionState", {}))
@@ -320,7 +320,7 @@ def compact(context: ServiceContext, call: EmulatedRequest) -> bytes:
         raise found_errors(("compaction", "At least one category must be enabled, in mode AUTO."))
     engine, session = context.session(call)
 
-    def effect(_: OperationCourse) -> None:
+    def effect(_: OperationPlan) -> None:
         if "eventEditing" in enabled:
             _edit(session)
         engine.touch(session, context.now())

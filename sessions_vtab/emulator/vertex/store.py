@@ -370,7 +370,7 @@ class EngineStore:
             if key[:2] == (project, location):
                 yield engine
 
-    def counts(self) -> tuple[int, int]:
-        """Return the number of sessions and of events."""
+    def counts(self) -> dict[str, int]:
+        """Return how many sessions and events there are."""
         sessions = [item for engine in self.engines.values() for item in engine.sessions.values()]
-        return len(sessions), sum(len(session.events) for session in sessions)
+        return {"sessions": len(sessions), "events": sum(len(one.events) for one in sessions)}
