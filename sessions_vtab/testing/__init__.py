@@ -5,9 +5,9 @@ against ``oracle``, the same rows in plain SQLite tables, selected by what the b
 ``hostile`` has rows to load, ``generator`` random statements of the same grammar.
 
 * `shapes`, `several_tables`, `conditions`: queries
-* `generated`, `cases`, `case`: statements for all that a table declares, and what of them arrived
-  at the service
-* `watching`: whether only what is declared is asked for
+* `case`: a statement, and whether only what is declared is asked for
+* `generated`, `cases`: statements for all that a table declares, and what of them arrived at the
+  service
 * `ordering`, `writing`, `changes`: the order of rows, writes, and random changes
 """
 

@@ -1,26 +1,40 @@
-"""One generated statement of the conformance suite, as a value, and the values it asks for.
+"""One statement of the conformance suite: as a value, and what it does.
 
-``cases`` makes them. The values are of a column's rows, of none of them, or hostile.
+What it does are the words of its plan, and the scans that reach the backend: a scan asks only for
+what its path declares, and a plan says so.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain, count, islice
-from typing import Final, TypeAlias
+from functools import partial
+from typing import Any, Final, Protocol, TypeAlias
 
-from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import Context, Resource
 from sessions_vtab.contract.capability import EQUALITY, AccessPath
-from sessions_vtab.contract.model import Column, ColumnType, quoted
-from sessions_vtab.contract.predicate import Field, Op, Value, literal
-from sessions_vtab.contract.scan import Order
+from sessions_vtab.contract.model import ColumnType, Table, quoted
+from sessions_vtab.contract.predicate import (
+    AllOf,
+    Compare,
+    Field,
+    Member,
+    Op,
+    Predicate,
+    Value,
+    literal,
+    to_sql,
+)
+from sessions_vtab.contract.scan import Order, Page, Scan
+from sessions_vtab.errors import RefusedError
+from sessions_vtab.plan.pushdown import project
+from sessions_vtab.testing.oracle import Oracle
 
-_NO_VALUE: Final = frozenset((Op.IS_NULL, Op.IS_NOT_NULL))
+NULLITY: Final = (Op.IS_NULL, Op.IS_NOT_NULL)
+"""The operators that need no value."""
 _SETS: Final = frozenset((Op.IN, Op.NOT_IN))
 
 Text: TypeAlias = tuple[str, tuple[Value, ...]]
@@ -57,7 +71,7 @@ class CaseCondition:
         name = quoted(self.field.column)
         if self.field.key is not None:
             name += f"->>{literal(self.field.key)}"
-        if self.op in _NO_VALUE:
+        if self.op in NULLITY:
             return f"{name} {self.op}", ()
         places = ["?" if self._binds(value) else literal(value) for value in self.values]
         listed = ", ".join(places)
@@ -151,107 +165,171 @@ class Case:
         return (*self.key, *self.terms)
 
 
-_TEXTS: Final[tuple[Value, ...]] = (
-    "x' OR '1'='1",
-    "a/b?c=d&e#f",
-    "",
-    "..",
-    " padded ",
-    "%2Fnul\x00",
-    "\U0001f600 \u05e9\u05dc\u05d5\u05dd",
-    'q"u[o]t{e}\\s',
-    "line\nbreak",
-    "*%_?",
-    "z" * 500,
-)
-_NUMBERS: Final[tuple[Value, ...]] = ("1", 1.5, -1, 2**63 - 1, "abc", "01", -0.0, 10**18 + 1)
-_KEYS: Final = 2
-"""Keys of a JSON column that are asked for."""
+def sorts(path: AccessPath, order: Order) -> bool:
+    """Whether a path declares an order."""
+    return order.column in path.orders or (order.column in path.ascending and not order.descending)
 
 
-def typical(values: Iterable[Value]) -> Value:
-    """The value that most rows have, of equally frequent ones the middle one; None if none has."""
-    counted = Counter(value for value in values if value is not None)
-    if not counted:
-        return None
-    most = max(counted.values())
-    known = sorted((value for value in counted if counted[value] == most), key=_sortable)
-    return known[len(known) // 2]
+_WORDS: Final = re.compile(r"VIRTUAL TABLE INDEX \d+:(.*)", re.DOTALL)
 
 
-def awkward(values: Iterable[Value]) -> Value:
-    """The text with the most characters that a query may misread, or the largest number."""
-    known = [value for value in values if value is not None]
-    return max(known, key=lambda value: (_odd(value), _sortable(value)), default=None)
+def plan_words(rows: Iterable[Sequence[Any]]) -> list[str]:
+    """The words of every scan of ours in the rows of EXPLAIN QUERY PLAN."""
+    found = (_WORDS.search(detail) for *_, detail in rows)
+    return [match[1] for match in found if match]
 
 
-def unknown_values(column: Column, known: Sequence[Value]) -> tuple[Value, Value]:
-    """Two values of the column's own form that no row has."""
-    if column.type is ColumnType.TIME:
-        return "2031-03-04 05:06:07.089123", "1987-06-05T04:03:02.010203Z"
-    if column.type in {ColumnType.INTEGER, ColumnType.REAL, ColumnType.BOOLEAN}:
-        found = (number for number in count(987_654_321) if number not in known)
-        return next(found), next(found)
-    if column.type is ColumnType.JSON:
-        return '{"no":"such row"}', '["no such row"]'
-    model = str(typical(known) or "no such row")
-    return _neighbour(model, known, 0), _neighbour(model, known, 1)
+def clauses_of(words: str) -> tuple[str, dict[str, str]]:
+    """The path that a plan names, and its clauses by their first word."""
+    name, _, rest = words.partition("; ")
+    return name, dict(part.partition(": ")[::2] for part in rest.split("; "))
 
 
-def hostile_values(column: Column, known: Sequence[Value]) -> tuple[Value, ...]:
-    """Values that break careless code; of a time column a known instant in other spellings."""
-    if column.type in {ColumnType.INTEGER, ColumnType.REAL, ColumnType.BOOLEAN}:
-        return _NUMBERS
-    if column.type is not ColumnType.TIME:
-        return _TEXTS
-    instant = times.parse(typical(known) or "2026-01-01")
-    canonical = "2026-01-01" if instant is None else times.to_text(instant)
-    return canonical.replace(" ", "T") + "Z", canonical[:10], "9999-12-31T23:59:59+00:00"
+@contextmanager
+def recorded(resources: Iterable[Resource]) -> Iterator[list[tuple[Resource, Scan]]]:
+    """Records every scan that reaches some tables while the block runs."""
+    scans: list[tuple[Resource, Scan]] = []
+
+    def scan(resource: Resource, plain: Any, asked: Scan, context: Context) -> Iterator[Page]:
+        scans.append((resource, asked))
+        pages: Iterator[Page] = plain(asked, context)
+        return pages
+
+    # A test may have put a scan of its own into an instance, which comes back afterwards.
+    own = [(one, vars(one).get("scan")) for one in resources]
+    for resource, _ in own:
+        vars(resource)["scan"] = partial(scan, resource, resource.scan)
+    try:
+        yield scans
+    finally:
+        for resource, before in own:
+            del vars(resource)["scan"]
+            if before is not None:
+                vars(resource)["scan"] = before
 
 
-def pattern(op: Op, value: Value) -> str:
-    """A pattern that a value meets, with a wildcard and the other case where case is nothing."""
-    text = str(value)[:12]
-    return f"{text}*" if op is Op.GLOB else f"%{text[1:].swapcase()}%"
+_VALUES: Final[Mapping[ColumnType, Value]] = {
+    ColumnType.TEXT: "a",
+    ColumnType.JSON: "{}",
+    ColumnType.BLOB: "a",
+    ColumnType.TIME: "2026-01-01",
+    ColumnType.INTEGER: 1,
+    ColumnType.REAL: 1.5,
+    ColumnType.BOOLEAN: 1,
+}
 
 
-def json_keys(values: Iterable[Value]) -> list[str]:
-    """The keys that most objects of a column have, and one that none has."""
-    counted: Counter[str] = Counter()
-    for value in values:
-        loaded = json.loads(value) if isinstance(value, str) and value[:1] == "{" else {}
-        # A plan in words is taken apart at these.
-        counted.update(key for key in loaded if "; " not in key and " AND " not in key)
-    return [key for key, _ in counted.most_common(_KEYS)] + (["no such key"] if counted else [])
+def undeclared(scan: Scan) -> str | None:
+    """The first condition or order of a scan that its path does not declare, in words."""
+    for term in _terms(scan.where):
+        if not _is_key(term, scan) and project(term, scan.path) != term:
+            return to_sql(term)
+    for order in scan.order:
+        if not (sorts(scan.path, order) or scan.path.unique):
+            return f"order by {order.column}"
+    if scan.offset and not scan.path.offset:
+        return "offset"
+    return None
 
 
-def _neighbour(text: str, known: Sequence[Value], skip: int) -> str:
-    """A text of the same form: the last letters or digits are others."""
-    places = [place for place, letter in enumerate(text) if letter.isascii() and letter.isalnum()]
-    found = (
-        changed
-        for place in reversed(places)
-        for letter in _alike(text[place])
-        if (changed := text[:place] + letter + text[place + 1 :]) not in known
-    )
-    others = (f"{text} no such row {number}" for number in count())
-    return next(islice(chain(found, others), skip, None))
+def _terms(predicate: Predicate) -> Iterator[Predicate]:
+    """Its conjuncts: an AND may stand within an AND, or have a single term."""
+    if isinstance(predicate, AllOf):
+        for term in predicate.terms:
+            yield from _terms(term)
+    else:
+        yield predicate
 
 
-def _alike(letter: str) -> str:
-    """Letters that fit where this one stands, also in a hexadecimal number."""
-    for form in ("0123456789", "abcdef", "ghijklmnopqrstuvwxyz", "ABCDEF", "GHIJKLMNOPQRSTUVWXYZ"):
-        if letter in form:
-            at = form.index(letter)
-            return form[at + 1 :] + form[:at]
-    return ""
+def _is_key(term: Predicate, scan: Scan) -> bool:
+    """Keys need no filter: they are what the path is for."""
+    match term:
+        case Compare(field, Op() as op):
+            return field.key is None and field.column in scan.path.keys and op in EQUALITY
+        case Member(field, _, negated):
+            return field.key is None and field.column in scan.path.keys and not negated
+        case _:
+            return False
 
 
-def _odd(value: Value) -> int:
-    return sum(not letter.isalnum() for letter in set(str(value)))
+_OPERATORS: Final = (Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Op.LIKE, Op.GLOB, Op.IN)
+_HANDED_OVER: Final = ("sent", "stops")
+"""Clauses of a plan with conditions that the backend gets: as a filter, or as where to stop."""
 
 
-def _sortable(value: Value) -> tuple[bool, float, str]:
-    if isinstance(value, int | float):
-        return False, float(value), ""
-    return True, 0.0, str(value)
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One operator on one column, as a statement of its own.
+
+    Attributes:
+        table: name of the table.
+        condition: the condition.
+        sql: the statement.
+    """
+
+    table: str
+    condition: CaseCondition
+    sql: str
+
+    @property
+    def column(self) -> str:
+        """Name of the column."""
+        return self.condition.field.column
+
+    @property
+    def op(self) -> Op:
+        """The operator."""
+        return self.condition.op
+
+
+class Witness(Protocol):
+    """What the checks need of the suite."""
+
+    connection: Any
+    source: str
+    resources: Mapping[str, Resource]
+    oracle: Oracle
+
+    def plans(self, text: str, bindings: Any = None) -> list[str]:
+        """The words of every scan of ours in a statement's plan."""
+
+    def recorded(self) -> Any:
+        """Records every scan that reaches the backend while a block runs."""
+
+
+def probes_of(table: Table, name: str) -> Iterator[Probe]:
+    """A probe for each operator on each column of a table; ``name`` is what SQL calls it."""
+    for column in table.columns:
+        ops = _OPERATORS if column.name in table.never_null else (*_OPERATORS, *NULLITY)
+        for op in () if column.parameter else ops:
+            value = _VALUES[column.type]
+            values = () if op in NULLITY else (value, value) if op is Op.IN else (value,)
+            condition = CaseCondition(Field(column.name), op, values)
+            sql = f"SELECT * FROM {name} WHERE {condition.text()[0]}"
+            yield Probe(table.name, condition, sql)
+
+
+def is_sent(suite: Witness, probe: Probe) -> bool:
+    """Whether a probe's condition is sent.
+
+    Raises:
+        AssertionError: that is not what the path in use declares, or something else is sent.
+    """
+    (words,) = suite.plans(probe.sql) or [""]
+    name, clauses = clauses_of(words)
+    paths = suite.resources[probe.table].capability.paths
+    (path,) = (path for path in paths if path.name == name)
+    # A scope of that name need not exist; what was asked of the backend counts all the same.
+    with suite.recorded() as scans, suppress(RefusedError):
+        suite.connection.execute(probe.sql).fetchall()
+    was_sent = any(probe.condition.is_in(clauses.get(word, "")) for word in _HANDED_OVER)
+    if was_sent != probe.condition.declared(path):
+        verb = "is" if was_sent else "is not"
+        raise AssertionError(f"{probe.sql}: {probe.op} {verb} sent, contrary to the declaration")
+    for one, scan in scans:
+        wrong = undeclared(scan)
+        if wrong is not None:
+            raise AssertionError(
+                f"{probe.sql}: {one.table.name} was sent {wrong}, which is not declared"
+            )
+    return was_sent

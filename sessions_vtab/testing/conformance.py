@@ -61,6 +61,7 @@ from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.errors import SessionsError
+from sessions_vtab.testing.case import Probe, is_sent, plan_words, probes_of, recorded
 from sessions_vtab.testing.generated import Checker, Look, failed, paths_of
 from sessions_vtab.testing.hostile import NATIVE_TABLES
 from sessions_vtab.testing.oracle import (
@@ -75,7 +76,6 @@ from sessions_vtab.testing.oracle import (
 )
 from sessions_vtab.testing.ordering import check_order, check_pages
 from sessions_vtab.testing.shapes import SHAPES, Shape, own_shapes
-from sessions_vtab.testing.watching import Probe, is_sent, plan_words, probes_of, recorded
 from sessions_vtab.testing.writing import Sample, sample_of, wrong_writes
 from sessions_vtab.vtab.blame import blamed
 

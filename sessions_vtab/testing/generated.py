@@ -32,10 +32,17 @@ from sessions_vtab.contract.predicate import (
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.tables import SCOPE_COLUMNS
 from sessions_vtab.errors import InvalidValueError, RefusedError, SessionsError
-from sessions_vtab.testing.case import Case, CaseCondition, CaseForm
-from sessions_vtab.testing.cases import cases_for, sorts
+from sessions_vtab.testing.case import (
+    Case,
+    CaseCondition,
+    CaseForm,
+    Witness,
+    clauses_of,
+    sorts,
+    undeclared,
+)
+from sessions_vtab.testing.cases import cases_for
 from sessions_vtab.testing.oracle import Answer, Comparison, Known, difference
-from sessions_vtab.testing.watching import Witness, clauses_of, plan_words, undeclared
 
 _SHOWN: Final = 8
 _NO_ROW: Final = (InvalidValueError, RefusedError)
@@ -131,7 +138,11 @@ class Checker:
         found = (
             self._wrong_rows(case, got, asked, error),
             self._wrong_words(case, plans),
-            *(self._wrong_scan(resource, scan) for resource, scan in recorded),
+            *(
+                f"{resource.table.name} was asked {wrong}, undeclared"
+                for resource, scan in recorded
+                if (wrong := undeclared(scan)) is not None
+            ),
             self._look(asked) if self._look is not None else None,
         )
         return "; ".join(filter(None, found)) or None
@@ -191,12 +202,10 @@ class Checker:
 
     def _plans(self, sql: str, values: Sequence[Value]) -> list[str]:
         """The plan texts of a statement; none where a literal is refused before it is planned."""
-        execute = self._suite.connection.execute
         try:
-            rows = execute(sql, values, can_cache=False, explain=2).fetchall()
+            return self._suite.plans(sql, values)
         except _NO_ROW:
             return []
-        return plan_words(rows)
 
     def _wrong_words(self, case: Case, plans: Sequence[str]) -> str | None:
         """Of a statement with OR or NOT SQLite may make several scans: their words say little."""
@@ -228,11 +237,6 @@ class Checker:
             f"the order by {case.order.column} {verb} handed over,"
             f" contrary to the declaration: {words}"
         )
-
-    @staticmethod
-    def _wrong_scan(resource: Resource, scan: Scan) -> str | None:
-        wrong = undeclared(scan)
-        return None if wrong is None else f"{resource.table.name} was asked {wrong}, undeclared"
 
 
 def failed(title: str, failures: Sequence[str]) -> str:

@@ -18,7 +18,8 @@ from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.testing import conformance, hostile
-from sessions_vtab.testing.case import Case, hostile_values, unknown_values
+from sessions_vtab.testing.case import Case
+from sessions_vtab.testing.cases import hostile_values, unknown_values
 from sessions_vtab.testing.conformance import Suite, run_suite
 from sessions_vtab.testing.generated import RunCase, Traffic
 from tests import memory
