@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from sessions_vtab.cli.display import escaped, is_terminal
+from sessions_vtab.cli.display import Failed, Style, escaped, is_terminal
+from sessions_vtab.cli.streams import help_command, output, read_sql, unusable
 from sessions_vtab.contract.messages import missing_extra
 from sessions_vtab.errors import ConfigurationError, MissingExtraError
 
@@ -27,10 +28,16 @@ def dispatch(arguments: argparse.Namespace) -> int:
     Raises:
         SessionsError: the configuration cannot be used, or something the command names is absent.
     """
-    run = _COMMANDS.get(arguments.command)
-    if run is not None:
+    run = _COMMANDS.get(arguments.command) or (_version if arguments.version else _shell)
+    try:
         return run(arguments)
-    return _version() if arguments.version else _shell(arguments)
+    except Failed as error:
+        print(error, file=sys.stderr)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print(f"Error: {escaped(unusable(error))}", file=sys.stderr)
+    return _FAILED
 
 
 def _init(arguments: argparse.Namespace) -> int:
@@ -64,10 +71,8 @@ def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
 
 @contextmanager
 def _session(arguments: argparse.Namespace, form: str, name: str) -> Iterator[ScriptSession]:
-    """A connection and a place to print to; files and texts that cannot be read are errors."""
-    from sessions_vtab.cli.display import Style  # noqa: PLC0415
+    """A connection and a place to print to."""
     from sessions_vtab.cli.session import ScriptSession  # noqa: PLC0415
-    from sessions_vtab.cli.streams import output  # noqa: PLC0415
 
     style = Style(heading=arguments.heading)
     with _connected(arguments) as connection, output(arguments.output) as stream:
@@ -78,56 +83,25 @@ def _query(arguments: argparse.Namespace) -> int:
     text = _text(arguments.sql)
     to_terminal = arguments.output is None and is_terminal(sys.stdout)
     form = arguments.format or ("auto" if to_terminal else "csv")
-    returned = 0
-
-    def work() -> None:
-        nonlocal returned
-        with _session(arguments, form, "") as session:
-            session.run(text)
-            returned = session.returned
-
-    status = _reported(work)
-    return _FAILED if arguments.fail_if_rows and returned else status
+    with _session(arguments, form, "") as session:
+        session.run(text)
+    return _FAILED if arguments.fail_if_rows and session.returned else _OK
 
 
 def _run(arguments: argparse.Namespace) -> int:
     text = _file(arguments.file)
     name = "standard input" if arguments.file == "-" else arguments.file
-
-    def work() -> None:
-        with _session(arguments, arguments.format or "table", name) as session:
-            session.tour(text)
-
-    return _reported(work)
+    with _session(arguments, arguments.format or "table", name) as session:
+        session.tour(text)
+    return _OK
 
 
 def _explain(arguments: argparse.Namespace) -> int:
     arguments.output = None
     text = _text(arguments.sql)
-
-    def work() -> None:
-        with _session(arguments, "table", "") as session:
-            session.explain(text, why=arguments.why)
-
-    return _reported(work)
-
-
-def _reported(work: Callable[[], None]) -> int:
-    """Does some work; prints why a statement failed or a file cannot be written."""
-    from sessions_vtab.cli.session import Failed  # noqa: PLC0415
-    from sessions_vtab.cli.streams import unusable  # noqa: PLC0415
-
-    try:
-        work()
-    except Failed as error:
-        print(error, file=sys.stderr)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        print(f"Error: {escaped(unusable(error))}", file=sys.stderr)
-    else:
-        return _OK
-    return _FAILED
+    with _session(arguments, "table", "") as session:
+        session.explain(text, why=arguments.why)
+    return _OK
 
 
 def _text(argument: str) -> str:
@@ -135,8 +109,6 @@ def _text(argument: str) -> str:
 
 
 def _file(path: str) -> str:
-    from sessions_vtab.cli.streams import read_sql  # noqa: PLC0415
-
     name = "Standard input" if path == "-" else path
     try:
         return read_sql(path)
@@ -226,7 +198,6 @@ def _reference(arguments: argparse.Namespace) -> Reference:
     """The reference for the configured sources; help is also there when they are wrong."""
     from sessions_vtab import config, registry  # noqa: PLC0415
     from sessions_vtab.cli.help import Reference, SourceHelp  # noqa: PLC0415
-    from sessions_vtab.cli.streams import help_command  # noqa: PLC0415
     from sessions_vtab.errors import SessionsError  # noqa: PLC0415
 
     sources = []
@@ -251,7 +222,7 @@ def _width(stream: IO[str]) -> int:
     return min(get_terminal_size().columns, 120) if is_terminal(stream) else 100
 
 
-def _version() -> int:
+def _version(_: argparse.Namespace) -> int:
     from sessions_vtab.cli.sources import version_line  # noqa: PLC0415
 
     print(version_line())

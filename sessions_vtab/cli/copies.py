@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import apsw
 
-from sessions_vtab.cli.display import counted, escaped, is_terminal, seconds
+from sessions_vtab.cli.display import Failed, counted, escaped, is_terminal, seconds
 from sessions_vtab.cli.execution import CLEAR
 from sessions_vtab.cli.options import UNASKED
 from sessions_vtab.cli.streams import output
@@ -21,7 +23,6 @@ from sessions_vtab.scanning.estimate import duration, requests_of
 from sessions_vtab.snapshot import Estimate, SnapshotProgress, SnapshotReport, snapshot
 from sessions_vtab.snapshot.parquet import require_pyarrow, write_parquet
 
-_OK, _FAILED = 0, 1
 _EVERY: Final = 0.2
 _EXAMPLE: Final = 10_000
 """Sessions, where it is not known yet how many there are."""
@@ -34,8 +35,9 @@ def take(arguments: argparse.Namespace, connection: Connection) -> int:
         arguments: see ``options``.
         connection: with the source as its default.
     """
-    screen = _Screen(connection.default, arguments.file, ask=not arguments.yes)
-    try:
+    left = Path(arguments.file + ".partial").expanduser()
+    screen = _Screen(connection.default, arguments.file, ask=not arguments.yes, left=left)
+    with screen.shown():
         if arguments.parquet is not None:
             require_pyarrow()
         taken = snapshot(
@@ -55,16 +57,7 @@ def take(arguments: argparse.Namespace, connection: Connection) -> int:
         if arguments.parquet is not None:
             for path in write_parquet(taken.path, Path(arguments.parquet).expanduser()):
                 print(escaped(str(path)))
-    except (SessionsError, apsw.Error) as error:
-        screen.fail(error)
-        if not isinstance(error, BusyError):  # Then it is another snapshot's.
-            screen.say_what_is_left()
-        return _FAILED
-    except KeyboardInterrupt:
-        screen.clear()
-        screen.say_what_is_left()
-        raise
-    return _OK
+    return 0
 
 
 def write(arguments: argparse.Namespace, connection: Connection) -> int:
@@ -77,11 +70,10 @@ def write(arguments: argparse.Namespace, connection: Connection) -> int:
     screen = _Screen(connection.default, arguments.output, ask=not arguments.yes)
 
     def confirm(estimate: Estimate) -> bool:
-        if estimate.listing or (estimate.requests or 0) <= UNASKED:
-            return True
-        return screen.confirm(estimate)
+        few = estimate.listing or (estimate.requests or 0) <= UNASKED
+        return few or screen.confirm(estimate)
 
-    try:
+    with screen.shown():
         made = report(
             connection,
             texts=arguments.texts,
@@ -92,12 +84,8 @@ def write(arguments: argparse.Namespace, connection: Connection) -> int:
             progress=screen.progress,
             confirm=confirm,
         )
-        screen.clear()
-        with output(arguments.output) as file:
-            file.write(made.html)
-    except (SessionsError, apsw.Error) as error:
-        screen.fail(error)
-        return _FAILED
+    with output(arguments.output) as file:
+        file.write(made.html)
     said = "It contains what users said; " if arguments.texts else ""
     print(
         f"{escaped(arguments.output)}: {counted(made.sessions, 'session')},"
@@ -105,7 +93,7 @@ def write(arguments: argparse.Namespace, connection: Connection) -> int:
         + (f" {said}--without-text leaves that out." if said else ""),
         file=sys.stderr,
     )
-    return _OK
+    return 0
 
 
 class _Screen:
@@ -115,14 +103,41 @@ class _Screen:
         source: the source's name.
         file: the file as it was given.
         ask: whether to ask, where there is somebody.
+        left: file that a run which is cut off goes on from; None if there is none.
     """
 
-    def __init__(self, source: str, file: str, *, ask: bool) -> None:
+    def __init__(self, source: str, file: str, *, ask: bool, left: Path | None = None) -> None:
         self._source = source
         self._file = file
         self._terminal = is_terminal(sys.stderr)
         self._ask = ask and self._terminal and is_terminal(sys.stdin)
+        self._left = left
         self._shown = 0.0
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """A block in which it is said how far it is; what fails there is ``Failed``."""
+        try:
+            yield
+        except (SessionsError, apsw.Error) as error:
+            lines = [f"Error: {escaped(str(error))}"]
+            if not isinstance(error, BusyError):  # Then what is left is another snapshot's.
+                lines += self._where_to_go_on()
+            raise Failed("\n".join(lines)) from error
+        except KeyboardInterrupt:
+            self.clear()
+            for line in self._where_to_go_on():
+                print(line, file=sys.stderr)
+            raise
+        finally:
+            self.clear()
+
+    def _where_to_go_on(self) -> Iterator[str]:
+        if self._left is not None and self._left.exists():
+            yield escaped(
+                f"{self._left} contains the rows read so far. Run the same command again to"
+                " continue."
+            )
 
     def confirm(self, estimate: Estimate) -> bool:
         """Says what comes next and what it costs; asks before what costs most."""
@@ -152,18 +167,6 @@ class _Screen:
             f" {counted(estimate.requests or 0, 'request')} more, in addition to"
             f" {estimate.spent} already made; {limit}."
         )
-
-    def fail(self, error: Exception) -> None:
-        """Says what went wrong."""
-        self.clear()
-        print(f"Error: {escaped(str(error))}", file=sys.stderr)
-
-    def say_what_is_left(self) -> None:
-        """Says where it would go on from."""
-        left = Path(self._file + ".partial").expanduser()
-        if left.exists():
-            text = f"{left} contains the rows read so far. Run the same command again to continue."
-            print(escaped(text), file=sys.stderr)
 
     def progress(self, progress: SnapshotProgress) -> None:
         """Shows how far it is, on a terminal, some times a second."""

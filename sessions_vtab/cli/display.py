@@ -334,6 +334,10 @@ def _shortened(text: str, room: int, mark: str) -> str:
     return kept + mark
 
 
+class Failed(Exception):  # noqa: N818  # An outcome, already in words for the user.
+    """A statement failed; the text says which, where and why."""
+
+
 _HERE: Final = "^--- here"
 _HINT_COLUMN: Final = 59
 _WIDTH: Final = 80

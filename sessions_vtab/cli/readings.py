@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 from sessions_vtab.contract.backend import Resource
@@ -104,11 +103,6 @@ class RequestEstimate:
     lists: str = ""
     limited: bool = False
 
-    def count(self, rows: Sequence[int], listed: int = 0) -> int:
-        """Requests of reads that give so many rows each, after a list of ``listed`` rows."""
-        first = self._pages(listed) if self.lists else 0
-        return first + sum(map(self._pages, rows))
-
     def __str__(self) -> str:
         """In words."""
         if self.lists:
@@ -122,9 +116,6 @@ class RequestEstimate:
             many = f" in each of {self.reads} lists" if self.reads > 1 else ""
             words = f"1 per {self.page} rows{many}"
         return f"{words}, fewer with LIMIT" if self.limited and self.page else words
-
-    def _pages(self, rows: int) -> int:
-        return 1 if self.page is None else max(1, ceil(rows / self.page))
 
 
 @dataclass(frozen=True, slots=True)

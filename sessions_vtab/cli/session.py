@@ -1,21 +1,25 @@
-"""Running the statements of a text, printing what they answer, stopping at the first error.
-
-Each statement comes with the lines that it is on.
-"""
+"""Running the statements of a text, printing what they answer, stopping at the first error."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, Any, Final
 
 import apsw
 
-from sessions_vtab.cli.display import Style, counted, escaped, is_terminal, seconds, style_for
-from sessions_vtab.cli.execution import execute, progress_of
+from sessions_vtab.cli.display import (
+    Failed,
+    Style,
+    counted,
+    escaped,
+    is_terminal,
+    seconds,
+    style_for,
+)
+from sessions_vtab.cli.execution import Execution, execute, progress_of
 from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, automatic
 from sessions_vtab.cli.habits import shell_command
 from sessions_vtab.cli.streams import fitted, help_command, unwritable
@@ -24,49 +28,8 @@ from sessions_vtab.errors import BudgetError, SessionsError
 from sessions_vtab.sql import lexer
 from sessions_vtab.vtab.blame import blamed
 
-
-@dataclass(frozen=True, slots=True)
-class ScriptStatement:
-    """One statement of a script.
-
-    Attributes:
-        text: from its first word to its semicolon, if it has one.
-        line: line of its first word, from 1.
-        comments: the ``--`` lines before it.
-    """
-
-    text: str
-    line: int
-    comments: tuple[str, ...] = ()
-
-
-def split(text: str) -> Iterator[ScriptStatement]:
-    """The statements of a text; what follows the last one comes as a statement without text.
-
-    The end of a statement is where SQLite's own ``sqlite3_complete`` says so: the semicolons
-    inside a trigger's body do not end it.
-    """
-    end = 0
-    for one in lexer.split(text, apsw.complete):
-        comments = _comments(text[end : one.start])
-        # The last one may lack its semicolon, and end in a comment.
-        end = one.start + len(one.text) if one.text.endswith(";") else len(text)
-        yield ScriptStatement(text[one.start : end].rstrip(), one.line, comments)
-    if comments := _comments(text[end:]):  # Those at the end.
-        yield ScriptStatement("", text.count("\n") + 1, comments)
-
-
-def _comments(between: str) -> tuple[str, ...]:
-    lines = map(str.strip, between.splitlines())
-    return tuple(line for line in lines if line.startswith("--"))
-
-
 _MARGIN: Final = "   "
 _BLANK_BETWEEN: Final = frozenset(("table", "csv", "tsv", "markdown"))
-
-
-class Failed(Exception):  # noqa: N818  # An outcome, already in words for the user.
-    """A statement failed; the text says which, where and why."""
 
 
 class ScriptSession:
@@ -102,7 +65,6 @@ class ScriptSession:
         self._terminal = is_terminal(stream)
         self.returned = 0
         self._told: list[str] = []
-        self._before_rows: Callable[[], None] | None = None
 
     def run(self, text: str) -> None:
         """Runs the statements and prints rows only.
@@ -112,13 +74,8 @@ class ScriptSession:
         """
         printed = False
         for number, statement in enumerate(_statements(text), 1):
-            with self._guarded(statement, number), self._executed(statement) as (columns, rows):
-                if not columns:
-                    continue
-                if printed and self._form in _BLANK_BETWEEN:
-                    self._write("\n")
-                self._print(columns, rows)
-                printed = True
+            before = "\n" if printed and self._form in _BLANK_BETWEEN else ""
+            printed = self._show(statement, number, before=before) or printed
         self._end(text)
         if self._terminal:
             for what in dict.fromkeys(self._told):
@@ -136,16 +93,12 @@ class ScriptSession:
         if self._form != "table":
             self.run(text)
             return
-        started, number = time.perf_counter(), 0
-        for statement in split(text):
-            for comment in statement.comments:
-                self._write(escaped(comment) + "\n")
-            if not statement.text:
-                continue
-            number += 1
-            with self._guarded(statement, number), self._executed(statement) as (columns, rows):
-                if columns:
-                    self._print(columns, rows, _MARGIN)
+        started, number, end = time.perf_counter(), 0, 0
+        for number, statement in enumerate(lexer.split(text, apsw.complete), 1):
+            self._comments(text[end : statement.start])
+            end = statement.start + len(statement.text)
+            self._show(statement, number, _MARGIN)
+        self._comments(text[end:])
         self._end(text)
         elapsed = seconds(time.perf_counter() - started)
         self._write(f"{self._name}: {counted(number, 'statement')}, no errors, {elapsed}\n")
@@ -167,20 +120,38 @@ class ScriptSession:
                 for line in explain(self._connection, statement.text, self._bindings, why=why):
                     self._write(escaped(fitted(line) if self._terminal else line) + "\n")
 
-    @contextmanager
-    def _executed(
-        self, statement: ScriptStatement
-    ) -> Iterator[tuple[Sequence[str], Iterable[Sequence[Any]]]]:
+    def _show(
+        self, statement: lexer.Statement, number: int, margin: str = "", before: str = ""
+    ) -> bool:
+        """Runs a statement and prints its rows, if it has any columns; returns whether it has."""
         with (
+            self._guarded(statement, number),
             progress_of(self._connection) as end_progress,
             execute(self._connection, statement.text, self._bindings) as execution,
         ):
-            self._before_rows = end_progress if self._terminal else None
-            yield execution.columns, execution.rows
-            self.returned += execution.returned
+            if execution.columns:
+                self._write(before)
+                style = style_for(self._stream, self._style, len(margin))
+                for piece in self._laid_out(execution, style):
+                    if self._terminal:
+                        end_progress()
+                    self._write(margin + piece)
+        self.returned += execution.returned
+        return bool(execution.columns)
+
+    def _laid_out(self, execution: Execution, style: Style) -> Iterator[str]:
+        if self._form == AUTO:
+            return automatic(execution.columns, execution.rows, style, self._told.append)
+        return FORMATS[self._form](execution.columns, execution.rows, style)
+
+    def _comments(self, between: str) -> None:
+        """Prints the comments that stand on lines of their own, or at the end of a statement's."""
+        for line in map(str.strip, between.splitlines()):
+            if line.startswith("--"):
+                self._write(line + "\n")
 
     @contextmanager
-    def _guarded(self, statement: ScriptStatement, number: int) -> Iterator[None]:
+    def _guarded(self, statement: lexer.Statement, number: int) -> Iterator[None]:
         try:
             yield
         except UnicodeEncodeError as error:
@@ -207,24 +178,11 @@ class ScriptSession:
                 " back. End it with COMMIT."
             )
 
-    def _print(
-        self, columns: Sequence[str], rows: Iterable[Sequence[Any]], margin: str = ""
-    ) -> None:
-        style = style_for(self._stream, self._style, len(margin))
-        if self._form == AUTO:
-            pieces = automatic(columns, rows, style, self._told.append)
-        else:
-            pieces = FORMATS[self._form](columns, rows, style)
-        for piece in pieces:
-            if self._before_rows is not None:
-                self._before_rows()
-            self._write(margin + piece)
-
     def _write(self, text: str) -> None:
         self._stream.write(escaped(text) if self._terminal else text)
 
 
-def _statements(text: str) -> Iterator[ScriptStatement]:
+def _statements(text: str) -> Iterator[lexer.Statement]:
     """The statements of a text.
 
     Raises:
@@ -236,7 +194,7 @@ def _statements(text: str) -> Iterator[ScriptStatement]:
             f"Error: {escaped(text.strip().partition(chr(10))[0])} is not SQL. For commands of the"
             f" shell: sessions-vtab '{escaped(command)}', or sessions-vtab < FILE"
         )
-    return (statement for statement in split(text) if statement.text)
+    return lexer.split(text, apsw.complete)
 
 
 def can_describe(error: Exception) -> bool:

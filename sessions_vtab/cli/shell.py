@@ -27,7 +27,6 @@ from sessions_vtab.cli.display import escaped
 from sessions_vtab.cli.execution import Execution, execute, progress_of
 from sessions_vtab.cli.formats import SQLITE_MODES
 from sessions_vtab.cli.habits import ELSEWHERE, command_name, shell_command
-from sessions_vtab.cli.session import split
 from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
 from sessions_vtab.cli.sources import banner
 from sessions_vtab.cli.streams import fitted, unusable, unwritable
@@ -35,6 +34,7 @@ from sessions_vtab.cli.tables import candidates, matching
 from sessions_vtab.contract.files import make_private
 from sessions_vtab.errors import SessionsError, notes_of
 from sessions_vtab.hints import names_of
+from sessions_vtab.sql.lexer import split
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
@@ -140,9 +140,8 @@ class Shell(Commands):
             super().process_sql(sql, bindings, internal, summary)
             return
         try:
-            for statement in split(sql):
-                if statement.text:
-                    self._run(statement.text, self.bindings if bindings is None else bindings)
+            for statement in split(sql, apsw.complete):
+                self._run(statement.text, self.bindings if bindings is None else bindings)
         except BaseException as error:
             self._end_once(error)
             raise

@@ -74,19 +74,3 @@ def test_steps_are_indented_as_sqlite_nests_them():
 )
 def test_an_estimate_in_words(estimate, words):
     assert str(estimate) == words
-
-
-@pytest.mark.parametrize(
-    ("estimate", "rows", "listed", "requests"),
-    [
-        (RequestEstimate(None), [1], 0, 1),
-        (RequestEstimate(None, reads=3), [1, 0, 1], 0, 3),
-        (RequestEstimate(100), [0], 0, 1),
-        (RequestEstimate(100), [100], 0, 1),
-        (RequestEstimate(100), [101], 0, 2),
-        (RequestEstimate(100, each="row of s"), [0, 250, 3], 0, 5),
-        (RequestEstimate(100, lists="session"), [2, 2, 2], 3, 4),
-    ],
-)
-def test_an_estimate_in_numbers(estimate, rows, listed, requests):
-    assert estimate.count(rows, listed) == requests

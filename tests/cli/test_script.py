@@ -1,3 +1,5 @@
+"""Scripts are cut into statements where SQLite says that one is complete."""
+
 from __future__ import annotations
 
 import apsw
@@ -5,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions_vtab.cli.session import ScriptStatement, split
+from sessions_vtab.sql.lexer import split
 
 
 def texts(sql: str) -> list[str]:
-    return [statement.text for statement in split(sql)]
+    return [statement.text for statement in split(sql, apsw.complete)]
 
 
 @pytest.mark.parametrize(
@@ -27,9 +29,9 @@ def texts(sql: str) -> list[str]:
         ("SELECT 1 -- ; no\n; SELECT 2", ["SELECT 1 -- ; no\n;", "SELECT 2"]),
         ("SELECT 1 /* ; */; SELECT 2", ["SELECT 1 /* ; */;", "SELECT 2"]),
         ("/* only */ -- comments", []),
-        ("-- only", [""]),
+        ("-- only", []),
         ("SELECT 'open;", ["SELECT 'open;"]),
-        ("SELECT 1 /* open;", ["SELECT 1 /* open;"]),
+        ("SELECT 1 /* open;", ["SELECT 1"]),
         (
             "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT 1; SELECT 2; END; SELECT 3;",
             [
@@ -47,16 +49,16 @@ def test_a_statement_ends_where_sqlite_calls_it_complete(sql, expected):
 def test_a_statement_has_the_line_of_its_first_word():
     sql = "-- one\nSELECT 1;\n\n/* two\n   lines */ SELECT\n 2; SELECT 3;\nSELECT 4"
 
-    assert [statement.line for statement in split(sql)] == [2, 5, 6, 7]
+    assert [statement.line for statement in split(sql, apsw.complete)] == [2, 5, 6, 7]
 
 
-def test_the_comment_lines_before_a_statement_are_kept():
-    sql = "-- 1. A title.\n-- More.\nSELECT 1; -- beside\nSELECT 2;\n-- The end.\n"
+def test_comments_on_lines_of_their_own_are_printed_where_they_stand(cli):
+    sql = "-- 1. A title.\n-- More.\nSELECT 1; -- beside\nSELECT 2 AS b -- within\n;\n-- The end.\n"
+    done = cli("run", "--source", "local://:memory:", "-", stdin=sql)
 
-    assert list(split(sql)) == [
-        ScriptStatement("SELECT 1;", 3, ("-- 1. A title.", "-- More.")),
-        ScriptStatement("SELECT 2;", 4, ("-- beside",)),
-        ScriptStatement("", 6, ("-- The end.",)),
+    *shown, _ = done.out.splitlines()
+    assert [line.strip() for line in shown] == [
+        *("-- 1. A title.", "-- More.", "1", "1", "-- beside", "b", "2", "-- The end."),
     ]
 
 

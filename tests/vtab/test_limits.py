@@ -9,10 +9,10 @@ from contextlib import closing
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.cli.session import split
 from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import BudgetError, WriteError
+from sessions_vtab.sql.lexer import split
 from tests.documented import RESUME
 
 MANY = """
