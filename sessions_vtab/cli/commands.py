@@ -197,8 +197,9 @@ def _help(arguments: argparse.Namespace) -> int:
 def _reference(arguments: argparse.Namespace) -> Reference:
     """The reference for the configured sources; help is also there when they are wrong."""
     from sessions_vtab import config, registry  # noqa: PLC0415
-    from sessions_vtab.cli.help import Reference, SourceHelp  # noqa: PLC0415
+    from sessions_vtab.cli.help import Reference  # noqa: PLC0415
     from sessions_vtab.errors import SessionsError  # noqa: PLC0415
+    from sessions_vtab.vtab.host import OpenSource  # noqa: PLC0415
 
     sources = []
     try:
@@ -208,11 +209,9 @@ def _reference(arguments: argparse.Namespace) -> Reference:
         print(f"The configured sources are not shown: {escaped(str(error))}", file=sys.stderr)
     for source in configured.values():
         try:
-            backend = registry.opened(source)
+            sources.append(OpenSource(source, registry.opened(source)))
         except SessionsError as error:
             print(f"{source.name} is not shown: {escaped(str(error))}", file=sys.stderr)
-        else:
-            sources.append(SourceHelp(source.name, backend, source.read_only))
     return Reference(sources, help_command(), arguments.markdown)
 
 

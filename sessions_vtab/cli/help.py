@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -22,7 +22,7 @@ from sessions_vtab.cli.pages import (
 )
 from sessions_vtab.contract import tables
 from sessions_vtab.contract.agent_views import VIEWS, View, views_of
-from sessions_vtab.contract.backend import Backend, Resource
+from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath, Filter, Writes
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.messages import did_you_mean
@@ -31,7 +31,7 @@ from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.vtab import logs
 from sessions_vtab.vtab.host import OpenSource
 
-VIEW_NAMES: Final[Mapping[str, View]] = {view.name: view for view in VIEWS}
+_VIEWS: Final[Mapping[str, View]] = {view.name: view for view in VIEWS}
 
 _NARROW: Final = 56
 _PUSHED: Final = (
@@ -39,32 +39,6 @@ _PUSHED: Final = (
     " prefix; a snapshot has it too. Conditions on session_id and session_name with = or IN and a"
     " list of values are passed on, so that only those sessions are read"
 )
-
-
-def view_page(name: str, backends: Mapping[str, Backend]) -> Page:
-    """The page of a view.
-
-    Args:
-        name: of ``VIEW_NAMES``.
-        backends: the configured sources.
-    """
-    view = VIEW_NAMES[name]
-    user = any(column.name == "user_id" for column in view.columns)
-    passed = f"{_PUSHED}; so are those on user_id." if user else f"{_PUSHED}."
-    blocks: list[Block] = [Prose(view.doc), Prose(passed), Heading("Columns")]
-    if view.like:
-        blocks.append(Prose(f"Those of {view.like} in the same source; see its page."))
-    else:
-        rows = tuple((column.name, column.type.value, column.doc) for column in view.columns)
-        blocks.append(Grid(("column", "type", "meaning"), rows))
-    holders = [
-        source
-        for source, backend in backends.items()
-        if name in {one.name for one in views_of(backend)}
-    ]
-    if holders:
-        blocks.append(Prose(f"In: {', '.join(holders)}."))
-    return Page(name, (*blocks, Heading("Example"), Code(f"{view.example};")))
 
 
 _OF_ONE_SERVICE: Final = (
@@ -96,21 +70,6 @@ _TYPES: Final = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class SourceHelp:
-    """A configured source, as far as the reference speaks of it.
-
-    Attributes:
-        name: what SQL calls it.
-        backend: its tables and functions.
-        read_only: it may only be read.
-    """
-
-    name: str
-    backend: Backend
-    read_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Reference:
     """What the reference is made for.
 
@@ -118,20 +77,13 @@ class Reference:
         sources: the configured sources; none gives the part that holds for all.
         command: how a topic is asked for: ``sessions-vtab help`` or ``.help``.
         complete: with the columns that no configured source has.
+        read_only: no source may be written, whatever its own settings say.
     """
 
-    sources: Sequence[SourceHelp] = field(default=())
+    sources: Sequence[OpenSource] = ()
     command: str = "sessions-vtab help"
     complete: bool = False
-
-
-def reference_of(sources: Mapping[str, OpenSource], command: str, *, read_only: bool) -> Reference:
-    """The reference for a connection's sources; read-only if that refuses all writes."""
-    found = [
-        SourceHelp(name, opened.backend, read_only or opened.settings.read_only)
-        for name, opened in sources.items()
-    ]
-    return Reference(found, command)
+    read_only: bool = False
 
 
 def topics(reference: Reference) -> list[str]:
@@ -139,7 +91,7 @@ def topics(reference: Reference) -> list[str]:
     own = (name for s in reference.sources for name in s.backend.resources)
     names = (source.name for source in reference.sources)
     functions = _known_functions(reference)
-    return list(dict.fromkeys((*_TABLES, *own, *VIEW_NAMES, *functions, *_topics(), *names)))
+    return list(dict.fromkeys((*_TABLES, *own, *_VIEWS, *functions, *_topics(), *names)))
 
 
 def _topics() -> dict[str, Page]:
@@ -171,8 +123,8 @@ def page(topic: str, reference: Reference) -> Page:
         return replace(topic_page, blocks=(*topic_page.blocks, *configured))
     if wanted in known:
         return _table_page(*known[wanted], reference)
-    if wanted in VIEW_NAMES:
-        return view_page(wanted, {source.name: source.backend for source in reference.sources})
+    if wanted in _VIEWS:
+        return _view_page(_VIEWS[wanted], reference)
     for source in reference.sources:
         if source.name.lower() == wanted:
             return _source_page(source)
@@ -182,7 +134,7 @@ def page(topic: str, reference: Reference) -> Page:
     )
 
 
-def _source_page(source: SourceHelp) -> Page:
+def _source_page(source: OpenSource) -> Page:
     backend = source.backend
     shown = (("backend", backend.name), ("tables", ", ".join(backend.resources)))
     functions = ("functions", ", ".join(backend.routines) or "none")
@@ -202,7 +154,7 @@ def index(reference: Reference) -> Page:
             Heading("Tables"),
             Grid(("table", "a row"), tuple((name, t.doc) for name, (t, _) in known.items())),
             Heading("Views"),
-            Grid(("view", "a row"), tuple((name, view.doc) for name, view in VIEW_NAMES.items())),
+            Grid(("view", "a row"), tuple((name, view.doc) for name, view in _VIEWS.items())),
             Heading("Functions"),
             Grid(
                 ("function", "what it does"),
@@ -262,7 +214,10 @@ def _table_page(table: Table, further: tuple[Column, ...], reference: Reference)
             _further(further, holders),
         ]
     for source, resource in holders:
-        blocks += _abilities(source, resource)
+        read_only = reference.read_only or source.settings.read_only
+        writes = _writes(resource.capability.writes, read_only)
+        rows = (*writes, *_absent(resource), *_reads(resource))
+        blocks += [Heading(f"In the source {source.name}"), Grid(("what", "how"), rows)]
     if table.example:
         blocks += [Heading("Example"), Code(f"{table.example};")]
     return Page(table.name, tuple(blocks))
@@ -293,7 +248,7 @@ def _noted(column: Column, required: bool) -> str:
     return f"{column.doc} ({', '.join(notes)})" if notes else column.doc
 
 
-def _further(columns: Iterable[Column], holders: Sequence[tuple[SourceHelp, Resource]]) -> Grid:
+def _further(columns: Iterable[Column], holders: Sequence[tuple[OpenSource, Resource]]) -> Grid:
     if not holders:
         return _columns(columns)
     rows = tuple(
@@ -303,7 +258,7 @@ def _further(columns: Iterable[Column], holders: Sequence[tuple[SourceHelp, Reso
     return Grid(("column", "type", "in", "meaning"), rows)
 
 
-def _holding(column: Column, holders: Sequence[tuple[SourceHelp, Resource]]) -> str:
+def _holding(column: Column, holders: Sequence[tuple[OpenSource, Resource]]) -> str:
     """The sources whose table has the column."""
     names = []
     for source, resource in holders:
@@ -311,13 +266,6 @@ def _holding(column: Column, holders: Sequence[tuple[SourceHelp, Resource]]) -> 
             hidden = resource.table.column(column.name).hidden
             names.append(f"{source.name}, hidden" if hidden else source.name)
     return "; ".join(names)
-
-
-def _abilities(source: SourceHelp, resource: Resource) -> Iterator[Heading | Grid]:
-    capability = resource.capability
-    rows = (*_writes(capability.writes, source.read_only), *_absent(resource), *_reads(resource))
-    yield Heading(f"In the source {source.name}")
-    yield Grid(("what", "how"), rows)
 
 
 def _absent(resource: Resource) -> Iterator[tuple[str, str]]:
@@ -380,13 +328,25 @@ def _columns_words(named: Sequence[str], table: Table) -> str:
     return ", ".join(["every column", *keys])
 
 
-# Functions
+# Views and functions
 
 
-def _signature(function: Function) -> str:
-    """How it is called, on lines for the narrowest terminal: code is not wrapped later."""
-    called = f"{function.name}({', '.join(one.name for one in function.parameters)})"
-    return textwrap.fill(called, _NARROW, subsequent_indent=" " * 4)
+def _view_page(view: View, reference: Reference) -> Page:
+    user = any(column.name == "user_id" for column in view.columns)
+    passed = f"{_PUSHED}; so are those on user_id." if user else f"{_PUSHED}."
+    blocks: list[Block] = [Prose(view.doc), Prose(passed), Heading("Columns")]
+    if view.like:
+        blocks.append(Prose(f"Those of {view.like} in the same source; see its page."))
+    else:
+        blocks.append(_columns(view.columns))
+    holders = [
+        source.name
+        for source in reference.sources
+        if view.name in {one.name for one in views_of(source.backend)}
+    ]
+    if holders:
+        blocks.append(Prose(f"In: {', '.join(holders)}."))
+    return Page(view.name, (*blocks, Heading("Example"), Code(f"{view.example};")))
 
 
 def _function_page(function: Function, reference: Reference) -> Page:
@@ -398,7 +358,8 @@ def _function_page(function: Function, reference: Reference) -> Page:
     return Page(
         function.name,
         (
-            Code(_signature(function)),
+            # On lines for the narrowest terminal: code is not wrapped later.
+            Code(textwrap.fill(function.signature, _NARROW, subsequent_indent=" " * 4)),
             Prose(f"{function.doc} {kind}{where}"),
             Heading("Parameters"),
             _columns(function.parameters, function.required),

@@ -324,8 +324,8 @@ class Commands(ShellSettings):
         return max(columns or 80, minimum)
 
     def _reference(self) -> reference.Reference:
-        sources = self._connection.sources
-        return reference.reference_of(sources, ".help", read_only=self._read_only)
+        sources = tuple(self._connection.sources.values())
+        return reference.Reference(sources, ".help", read_only=self._read_only)
 
     def _line(self, text: str) -> None:
         self.write(self.stdout, escaped(text) + "\n")

@@ -174,6 +174,11 @@ class Function:
                 return column
         raise KeyError(name)
 
+    @property
+    def signature(self) -> str:
+        """How it is called: ``append_event(session, author, ..)``."""
+        return f"{self.name}({', '.join(column.name for column in self.parameters)})"
+
     @cached_property
     def declared(self) -> str:
         """The CREATE TABLE text: visible results, hidden parameters in call order."""

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from sessions_vtab.cli.display import by_operators
-from sessions_vtab.cli.help import page, reference_of
-from sessions_vtab.cli.pages import QUESTIONS, markdown
+from sessions_vtab.cli.pages import QUESTIONS
 from sessions_vtab.contract.agent_views import views_of
 from sessions_vtab.contract.backend import Backend, Resource
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.model import Column, Function
+from sessions_vtab.contract.model import Column
 from sessions_vtab.vtab.host import OpenSource
 
 _RULES: Final = """\
@@ -20,15 +19,6 @@ _RULES: Final = """\
 -- JSON columns hold text: labels->>'env'. Tool calls are rows of event_parts, without JSON.
 -- (hidden) columns are not part of SELECT *; name them in SELECT or WHERE.
 -- Conditions after "sent:" are checked by the service; any other works, but reads more pages."""
-
-
-def describe(sources: Mapping[str, OpenSource], topic: str, *, read_only: bool) -> str:
-    """The page of the reference on a table, function, source or topic, as Markdown.
-
-    Raises:
-        UnknownNameError: there is none; the message suggests a near one.
-    """
-    return markdown(page(topic, reference_of(sources, "describe", read_only=read_only)))
 
 
 def overview(sources: Mapping[str, OpenSource], default: str) -> str:
@@ -42,7 +32,7 @@ def _listed(source: OpenSource, default: bool) -> Iterator[str]:
     for name, resource in backend.resources.items():
         yield f"  {name}: {resource.table.doc}"
     for name in backend.routines:
-        yield f"  {_signature(backend.functions[name])}: {backend.functions[name].doc}"
+        yield f"  {backend.functions[name].signature}: {backend.functions[name].doc}"
 
 
 def schema_text(sources: Mapping[str, OpenSource], default: str) -> str:
@@ -52,12 +42,8 @@ def schema_text(sources: Mapping[str, OpenSource], default: str) -> str:
         texts.append(f"-- Source {name}{' (default)' if name == default else ''}.")
         texts += [_table(name, resource) for resource in source.backend.resources.values()]
         functions = [source.backend.functions[name] for name in source.backend.routines]
-        texts += [f"-- Function {_signature(one)}: {one.doc}" for one in functions]
+        texts += [f"-- Function {one.signature}: {one.doc}" for one in functions]
     return "\n".join(texts) + "\n"
-
-
-def _signature(function: Function) -> str:
-    return f"{function.name}({', '.join(column.name for column in function.parameters)})"
 
 
 def _table(source: str, resource: Resource) -> str:

@@ -147,30 +147,43 @@ def _scalar(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
 
 
-def read(
-    connection: dbapi.Connection, call: SqlCall, max_rows: int, limits: CallLimits
+def executed(
+    connection: dbapi.Connection,
+    call: SqlCall,
+    max_rows: int,
+    limits: CallLimits,
+    *,
+    writing: bool = False,
 ) -> QueryResult:
-    """The result of a query.
+    """The result of a query; or of a statement that writes, with the rows of RETURNING.
 
     Raises:
-        ToolError: it is not a query, is expected to make too many requests, or failed.
+        ToolError: it may not run here, is expected to make too many requests, or failed; with what
+            became of the rows it wrote.
     """
     with _in_words(connection, call):
-        _require_query(connection, call.sql)
-        return _executed(connection, call, max_rows, limits)
-
-
-def written(
-    connection: dbapi.Connection, call: SqlCall, max_rows: int, limits: CallLimits
-) -> QueryResult:
-    """The result of a statement that writes, with the rows of RETURNING or of a function.
-
-    Raises:
-        ToolError: it may not run here, or failed; with what became of its rows.
-    """
-    with _in_words(connection, call):
-        _require_writing(connection, call.sql)
-        return _executed(connection, call, max_rows, limits)
+        (_require_writing if writing else _require_query)(connection, call.sql)
+        with _timed(connection):
+            require_within(connection.driver, call.sql, call.bound())
+        with connection.cursor() as cursor:
+            cursor.execute(call.sql, call.bound())
+            described_columns = cursor.description or ()
+            rows = cursor.fetchmany(max_rows + 1) if described_columns else []
+            changed = max(cursor.rowcount, 0)
+        columns: list[ResultColumn] = [
+            {"name": name, "type": None if code is None else str(code)}
+            for name, code, *_ in described_columns
+        ]
+        shown, full = fit([one["name"] for one in columns], rows[:max_rows], limits.max_bytes)
+        truncated = full or len(rows) > max_rows
+        return {
+            "columns": columns,
+            "rows": shown,
+            "truncated": truncated,
+            "changed": changed,
+            "requests": connection.driver.statement_requests,
+            "hints": [_TRUNCATED] if truncated else [],
+        }
 
 
 def explained(connection: dbapi.Connection, call: SqlCall) -> str:
@@ -184,7 +197,7 @@ def explained(connection: dbapi.Connection, call: SqlCall) -> str:
 
 
 def require_write(connection: dbapi.Connection, call: SqlCall) -> str:
-    """What a statement that ``written`` accepts does: ``insert in prod.events``.
+    """What a statement that ``executed`` accepts for writing does: ``insert in prod.events``.
 
     Raises:
         ToolError: it is not accepted.
@@ -196,32 +209,6 @@ def require_write(connection: dbapi.Connection, call: SqlCall) -> str:
             with _timed(connection), translated():
                 report(connection.driver, call.sql, call.bound())
         return what
-
-
-def _executed(
-    connection: dbapi.Connection, call: SqlCall, max_rows: int, limits: CallLimits
-) -> QueryResult:
-    with _timed(connection):
-        require_within(connection.driver, call.sql, call.bound())
-    with connection.cursor() as cursor:
-        cursor.execute(call.sql, call.bound())
-        described_columns = cursor.description or ()
-        rows = cursor.fetchmany(max_rows + 1) if described_columns else []
-        changed = max(cursor.rowcount, 0)
-    columns: list[ResultColumn] = [
-        {"name": name, "type": None if code is None else str(code)}
-        for name, code, *_ in described_columns
-    ]
-    shown, full = fit([one["name"] for one in columns], rows[:max_rows], limits.max_bytes)
-    truncated = full or len(rows) > max_rows
-    return {
-        "columns": columns,
-        "rows": shown,
-        "truncated": truncated,
-        "changed": changed,
-        "requests": connection.driver.statement_requests,
-        "hints": [_TRUNCATED] if truncated else [],
-    }
 
 
 # What a tool accepts.

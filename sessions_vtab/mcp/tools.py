@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Final
@@ -17,19 +16,19 @@ from typing_extensions import TypedDict
 
 from sessions_vtab import dbapi
 from sessions_vtab.cli.display import escaped
+from sessions_vtab.cli.help import Reference, page
+from sessions_vtab.cli.pages import markdown
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.mcp.pool import ConnectionPool
-from sessions_vtab.mcp.prompts import describe as described
 from sessions_vtab.mcp.prompts import overview
 from sessions_vtab.mcp.statements import (
     CallLimits,
     QueryResult,
     SqlCall,
+    executed,
     explained,
-    read,
     require_write,
-    written,
 )
 
 
@@ -107,12 +106,7 @@ async def query(
     A query that is expected to make too many requests is refused before it starts. Long values are
     cut with a mark that says how to select the rest.
     """
-    state = _state(ctx)
-    most = min(max_rows, state.limits.max_rows)
-    call = SqlCall(sql, parameters)
-    return _result(
-        await state.readers.run(partial(read, call=call, max_rows=most, limits=state.limits))
-    )
+    return await _executed(_state(ctx).readers, ctx, SqlCall(sql, parameters), max_rows)
 
 
 async def explain(sql: Sql, ctx: ToolContext, parameters: Parameters = None) -> str:
@@ -139,8 +133,9 @@ async def describe(
         driver = connection.driver
         if table is None:
             return overview(driver.sources, driver.default)
+        sources, read_only = tuple(driver.sources.values()), state.writers is None
         try:
-            return described(driver.sources, table, read_only=state.writers is None)
+            return markdown(page(table, Reference(sources, "describe", read_only=read_only)))
         except UnknownNameError as error:
             raise ToolError(str(error)) from error
 
@@ -178,7 +173,9 @@ async def confirmed(
     what = await pool.run(partial(require_write, call=SqlCall(sql, parameters)))
     if not _can_ask(ctx):
         return Confirmation(send=True)
-    return Elicit(_question(sql, parameters, what), Confirmation)
+    values = f"\n\nParameters: {json.dumps(parameters, ensure_ascii=False)}" if parameters else ""
+    question = escaped(f"Run this statement? It writes: {what}.\n\n{sql}{values}")
+    return Elicit(question, Confirmation)
 
 
 async def write(
@@ -194,12 +191,8 @@ async def write(
     """
     if not (isinstance(permission, AcceptedElicitation) and permission.data.send):
         raise ToolError("The user did not confirm the statement. Nothing was sent.")
-    state = _state(ctx)
-    most = min(max_rows, state.limits.max_rows)
     call = SqlCall(sql, parameters)
-    return _result(
-        await _writers(ctx).run(partial(written, call=call, max_rows=most, limits=state.limits))
-    )
+    return await _executed(_writers(ctx), ctx, call, max_rows, writing=True)
 
 
 def _state(ctx: ToolContext) -> ServerState:
@@ -220,12 +213,13 @@ def _can_ask(ctx: ToolContext) -> bool:
     return asked is not None and (asked.form is not None or asked.url is None)
 
 
-def _question(sql: str, parameters: Mapping[str, Any] | list[Any] | None, what: str) -> str:
-    values = f"\n\nParameters: {json.dumps(parameters, ensure_ascii=False)}" if parameters else ""
-    return escaped(f"Run this statement? It writes: {what}.\n\n{sql}{values}")
-
-
-def _result(result: QueryResult) -> CallToolResult:
+async def _executed(
+    pool: ConnectionPool, ctx: ToolContext, call: SqlCall, max_rows: int, *, writing: bool = False
+) -> CallToolResult:
+    limits = _state(ctx).limits
+    most = min(max_rows, limits.max_rows)
+    work = partial(executed, call=call, max_rows=most, limits=limits, writing=writing)
+    result = await pool.run(work)
     # Not as the SDK writes it, with a line for each value: that doubles what a model has to read.
     text = dump_json(result)
     return CallToolResult(

@@ -8,7 +8,7 @@ import pytest
 
 from sessions_vtab import Connection, connect
 from sessions_vtab.cli import pages
-from sessions_vtab.cli.help import Reference, SourceHelp, index, page
+from sessions_vtab.cli.help import Reference, index, page
 from sessions_vtab.cli.pages import QUESTIONS
 from sessions_vtab.cli.tables import candidates, inspect_table, schema_text
 from sessions_vtab.contract.agent_views import VIEWS, View
@@ -20,13 +20,12 @@ NAMES = [view.name for view in VIEWS]
 
 @pytest.fixture
 def reference(vertex: Connection) -> Reference:
-    return Reference([SourceHelp(name, one.backend) for name, one in vertex.sources.items()])
+    return Reference([*vertex.sources.values()])
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=NAMES)
 def test_a_view_has_a_page_with_columns_and_sources(vertex: Connection, view: View) -> None:
-    sources = [SourceHelp(name, one.backend) for name, one in vertex.sources.items()]
-    text = pages.text(page(view.name, Reference(sources)), 100)
+    text = pages.text(page(view.name, Reference([*vertex.sources.values()])), 100)
     listed = vertex.execute("SELECT name FROM pragma_table_info(?)", (view.name,)).fetchall()
     shown = [name for (name,) in listed]
 

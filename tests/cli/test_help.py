@@ -7,14 +7,16 @@ import pytest
 from sessions_vtab import connect
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli import pages
-from sessions_vtab.cli.help import Reference, SourceHelp
+from sessions_vtab.cli.help import Reference
 from sessions_vtab.cli.pages import TOPICS, service_pages
 from sessions_vtab.contract import tables
 from sessions_vtab.contract.backend import Backend, Resource
 from sessions_vtab.contract.capability import EQUALITY, AccessPath, Capability, Filter, Writes
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import UnknownNameError
+from sessions_vtab.vtab.host import OpenSource
 
 SCHEMA = [value for value in vars(tables).values() if isinstance(value, Table)]
 FURTHER = {
@@ -62,7 +64,7 @@ class Other(Backend):
         return "nowhere"
 
 
-CONFIGURED = Reference([SourceHelp("prod", Other())])
+CONFIGURED = Reference([OpenSource(Source("prod", "other"), Other())])
 
 
 def text(topic: str, about: Reference = CONFIGURED) -> str:
@@ -119,7 +121,9 @@ def test_a_tables_page_shows_what_each_source_supports():
 
 
 def test_the_help_of_a_read_only_source_shows_no_writes():
-    page = text("sessions", Reference([SourceHelp("prod", Other(), read_only=True)]))
+    page = text(
+        "sessions", Reference([OpenSource(Source("prod", "other", read_only=True), Other())])
+    )
 
     assert "none: the source is read-only" in page
     assert "INSERT  " not in page
@@ -182,7 +186,7 @@ def test_signs_that_markdown_would_read_are_escaped():
 def test_a_sources_page_tells_documented_facts_from_assumptions() -> None:
     with connect("el=eleanor://ns?base_url=http://127.0.0.1:1") as connection:
         backend = connection.sources["el"].backend
-        shown = reference.page("el", Reference((SourceHelp("el", backend),)))
+        shown = reference.page("el", Reference((connection.sources["el"],)))
     connection.close()
 
     assert pages.Prose(backend.about) in shown.blocks

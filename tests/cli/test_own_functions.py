@@ -8,7 +8,7 @@ import pytest
 from sessions_vtab import connect
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli import pages
-from sessions_vtab.cli.help import Reference, SourceHelp
+from sessions_vtab.cli.help import Reference
 from sessions_vtab.cli.tables import candidates, inspect_table, schema_text, table_lines
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.hints import names_of, problem
@@ -37,7 +37,7 @@ def db():
 
 @pytest.fixture
 def about(db):
-    return Reference([SourceHelp("desk", db.sources["desk"].backend)])
+    return Reference([db.sources["desk"]])
 
 
 @pytest.mark.parametrize("topic", ["run_agent", "desk.run_agent", "RUN_AGENT"])

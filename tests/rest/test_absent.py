@@ -12,7 +12,7 @@ import pytest
 from sessions_vtab import Connection, connect
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli import pages
-from sessions_vtab.cli.help import Reference, SourceHelp
+from sessions_vtab.cli.help import Reference
 from sessions_vtab.cli.tables import inspect_table
 from sessions_vtab.contract.verify import problems, verify
 from sessions_vtab.errors import ConfigurationError, UnsupportedError
@@ -48,7 +48,7 @@ def test_they_are_told_from_the_declaration(db: Connection, table: str, columns:
 @pytest.mark.parametrize(("table", "columns"), ABSENT.items())
 def test_help_and_inspection_say_so(db: Connection, table: str, columns: str) -> None:
     source, _, name = table.partition(".")
-    about = Reference([SourceHelp(source, db.sources[source].backend)])
+    about = Reference([db.sources[source]])
 
     shown = " ".join(pages.text(reference.page(name, about)).split())
     assert f"always NULL {columns} read:" in shown
