@@ -25,7 +25,7 @@ _NANOSECONDS: Final = {"ns": 1, "us": 1_000}
 _MICROSECOND_TEXT: Final = 26
 """Characters of a canonical time up to its microseconds."""
 _TRUTHS: Final = frozenset((0, 1, None))
-_EXACT: Final = 2**53
+EXACT: Final = 2**53
 """Integers up to this one are exact as a double."""
 _HELD: Final = {
     ColumnType.TEXT: frozenset((str,)),
@@ -125,7 +125,7 @@ class Declared:
             return self._truths(values, made)
         if not _HELD[kind].issuperset(set(map(type, values)) - {type(None)}):
             raise TypeError
-        if kind is ColumnType.REAL and any(abs(one) > _EXACT for one in values if type(one) is int):
+        if kind is ColumnType.REAL and any(abs(one) > EXACT for one in values if type(one) is int):
             raise OverflowError
         return self._pyarrow.array(values, made)
 

@@ -24,9 +24,9 @@ from sessions_vtab.cli.display import escaped, footer
 from sessions_vtab.cli.streams import output, program
 from sessions_vtab.connection import Connection, connect
 from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.messages import did_you_mean
+from sessions_vtab.contract.messages import did_you_mean, no_source
 from sessions_vtab.contract.model import quoted
-from sessions_vtab.errors import ConfigurationError, SessionsError, UnknownNameError
+from sessions_vtab.errors import ConfigurationError, SessionsError
 
 _HINTS = (
     "Statements end with ;   .tables  .help sessions  .help append_event  .explain SELECT ..  .quit"
@@ -95,10 +95,7 @@ def require(connection: Connection, names: Sequence[str]) -> list[str]:
     known = [*connection.sources, *connection.failed]
     for name in names:
         if name not in known:
-            meant = did_you_mean(name, known)
-            raise UnknownNameError(
-                f"There is no source {name!r:.60}.{meant} Sources: {', '.join(known)}."
-            )
+            raise no_source(name, known)
     return list(names) or known
 
 

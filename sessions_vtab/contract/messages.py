@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from sessions_vtab.errors import MissingExtraError
+from sessions_vtab.errors import MissingExtraError, UnknownNameError
 
 _SIMILAR = 0.6
 """Least ratio of ``difflib``; its own default."""
@@ -24,6 +24,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence to append to a message, with a blank before it; empty if no name is near."""
     match = nearest(name, known)
     return f" Did you mean {match}?" if match is not None else ""
+
+
+def no_source(name: str, known: Collection[str]) -> UnknownNameError:
+    """The error for a source that is not there, with those that are."""
+    return UnknownNameError(
+        f"There is no source {name!r:.60}.{did_you_mean(name, known)} Sources: {', '.join(known)}."
+    )
+
+
+def no_table(source: str, name: str, known: Collection[str]) -> UnknownNameError:
+    """The error for a table that a source does not have, with those that it has."""
+    meant = did_you_mean(name, known)
+    return UnknownNameError(
+        f"{source} has no table {name!r:.60}.{meant} Tables: {', '.join(known)}."
+    )
 
 
 def raised_in(error: BaseException) -> str:

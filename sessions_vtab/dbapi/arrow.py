@@ -23,7 +23,7 @@ from importlib import import_module
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from sessions_vtab.columnar import Declared, require_pyarrow
+from sessions_vtab.columnar import EXACT, Declared, declared_type, require_pyarrow
 from sessions_vtab.contract import times
 from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.dbapi.errors import translated
@@ -41,8 +41,6 @@ Fetch: TypeAlias = Callable[[int], Sequence[tuple[Any, ...]]]
 
 BATCH: Final = 10_000
 """Rows of a batch."""
-_EXACT: Final = 2**53
-"""Integers up to this one are exact as a double."""
 _MICROSECONDS: Final = 1_000
 _HINT: Final = "Use schema='values' to let the values decide."
 
@@ -145,7 +143,7 @@ def _batches(
 def _natural(pyarrow: Any, name: str, values: Sequence[Any]) -> Any:
     kinds = set(map(type, values)) - {type(None)}
     if kinds == {int, float}:
-        if any(type(value) is int and abs(value) > _EXACT for value in values):
+        if any(type(value) is int and abs(value) > EXACT for value in values):
             raise _mixed(name, "integers beyond 2**53 and float")
         return pyarrow.array(values, pyarrow.float64())
     if len(kinds) > 1:
@@ -167,7 +165,9 @@ def _joined(pyarrow: Any, column: Column, chunks: Sequence[Any]) -> Any:
         kinds = {pyarrow.float64()}
     if len(kinds) > 1:
         raise _mixed(name, ", ".join(sorted(map(str, kinds))))
-    kind = kinds.pop() if kinds else _described(pyarrow, code)
+    # A column of NULLs has the type of its description.
+    described = ColumnType.TEXT if code is None else code.kind
+    kind = kinds.pop() if kinds else declared_type(described, "us")
     try:
         whole = pyarrow.chunked_array([chunk.cast(kind) for chunk in chunks], kind)
     except pyarrow.ArrowInvalid:
@@ -196,18 +196,6 @@ def _fitted(pyarrow: Any, column: Column, chunk: Any, kind: Any) -> Any:
         f" {made.type}. CAST it to one type, use larger batches, or fetch all rows"
         " with arrow()."
     )
-
-
-def _described(pyarrow: Any, code: str | None) -> Any:
-    """The type of a column that has no values."""
-    types = {
-        ColumnType.INTEGER: pyarrow.int64(),
-        ColumnType.REAL: pyarrow.float64(),
-        ColumnType.BOOLEAN: pyarrow.bool_(),
-        ColumnType.BLOB: pyarrow.binary(),
-        ColumnType.TIME: pyarrow.timestamp("us", "UTC"),
-    }
-    return pyarrow.string() if code is None else types.get(ColumnType(code), pyarrow.string())
 
 
 def _truths(pyarrow: Any, whole: Any) -> Any:

@@ -62,7 +62,7 @@ class Cursor:
         self._given = 0
         self._clock: StatementClock | None = None
         self._stopped = False
-        self._joined = self._changing = False
+        self._joined = self._changing = self._inserting = False
         self._ahead: list[tuple[Any, ...]] = []
         self._columns = _Columns()
         self._inner: apsw.Cursor | None = None
@@ -237,6 +237,7 @@ class Cursor:
                     "execute() accepts only one statement, but several were given."
                 )
             self._changing = any(one.changes and not one.explain for one in kinds)
+            self._inserting = any(one.verb in {"INSERT", "REPLACE"} for one in kinds)
             if self._changing:
                 self.connection.begin()
         self._joined = self.connection.in_transaction
@@ -253,12 +254,8 @@ class Cursor:
             self.description = described(self._columns.last, driver.sources)
         if self._changing:
             self.rowcount = driver.changed_since(before)
-            if self.rowcount and driver.target(operation) is None and self._inserts(operation):
+            if self.rowcount and self._inserting and driver.target(operation) is None:
                 self.lastrowid = driver.last_insert_rowid()
-
-    def _inserts(self, operation: str) -> bool:
-        kinds = self.connection.driver.statement_kinds(operation)
-        return any(one.verb in {"INSERT", "REPLACE"} for one in kinds)
 
     @contextmanager
     def _unit(self) -> Iterator[None]:

@@ -117,22 +117,6 @@ _DECLARED: Final = (
 )
 
 
-def type_code(column: ColumnType | None, declared: str | None) -> TypeCode | None:
-    """The type code of a result column.
-
-    Args:
-        column: what the schema says it holds; None for a column of any other table.
-        declared: the declared type of a native table's column; None for expressions.
-
-    Returns:
-        None where nothing is known before the rows are.
-    """
-    if column is not None:
-        return TypeCode(column)
-    upper = (declared or "").upper()
-    return next((TypeCode(kind) for word, kind in _DECLARED if word in upper), None)
-
-
 def with_datetimes(
     rows: Sequence[tuple[Any, ...]], columns: Sequence[tuple[Any, ...]]
 ) -> list[tuple[Any, ...]]:
@@ -261,20 +245,15 @@ def is_whole_table(columns: Sequence[Described], sources: Mapping[str, OpenSourc
 
 
 def _column(column: Described, sources: Mapping[str, OpenSource]) -> Column:
+    """The type code is None where nothing is known before the rows are."""
     name, declared, schema, table, origin = column
-    held = None
-    if table is not None and origin is not None:
-        held = _held(schema or "", table, origin, sources)
-    return (name, type_code(held, declared), None, None, None, None, None)
-
-
-def _held(
-    schema: str, table: str, origin: str, sources: Mapping[str, OpenSource]
-) -> ColumnType | None:
-    ours = _table(schema, table, sources)
-    if ours is None or origin not in ours.positions:
-        return None
-    return ours.column(origin).type
+    ours = None if table is None else _table(schema or "", table, sources)
+    if ours is not None and origin is not None and origin in ours.positions:
+        code: TypeCode | None = TypeCode(ours.column(origin).type)
+    else:
+        upper = (declared or "").upper()
+        code = next((TypeCode(kind) for word, kind in _DECLARED if word in upper), None)
+    return (name, code, None, None, None, None, None)
 
 
 def _table(schema: str, name: str, sources: Mapping[str, OpenSource]) -> Table | None:

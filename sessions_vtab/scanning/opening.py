@@ -10,7 +10,7 @@ from dataclasses import replace
 from sessions_vtab import registry
 from sessions_vtab.config import load, parse_source
 from sessions_vtab.contract.backend import Backend, Resource
-from sessions_vtab.contract.messages import did_you_mean
+from sessions_vtab.contract.messages import did_you_mean, no_source, no_table
 from sessions_vtab.contract.model import Column, Table
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import UnknownNameError, UnsupportedError
@@ -36,10 +36,7 @@ def _resolved(source: str | Source) -> Source:
         return parse_source(source)
     known = {name.lower(): one for name, one in load().sources.items()}
     if source.lower() not in known:
-        raise UnknownNameError(
-            f"There is no source {source!r:.60}.{did_you_mean(source, list(known))} Sources:"
-            f" {', '.join(one.name for one in known.values())}."
-        )
+        raise no_source(source, [one.name for one in known.values()])
     return known[source.lower()]
 
 
@@ -83,11 +80,7 @@ def opened(source: Source) -> Iterator[Backend]:
 def resource_of(source: Source, backend: Backend, table: str) -> Resource:
     """The table of a name; raises UnknownNameError if there is none."""
     if table not in backend.resources:
-        meant = did_you_mean(table, backend.resources)
-        raise UnknownNameError(
-            f"{source.name} has no table {table!r:.60}.{meant}"
-            f" Tables: {', '.join(backend.resources)}."
-        )
+        raise no_table(source.name, table, backend.resources)
     return backend.resources[table]
 
 

@@ -32,6 +32,8 @@ from sessions_vtab.plan.planner import plan_scan
 from sessions_vtab.scanning.model import PartCondition, judge
 
 if TYPE_CHECKING:
+    import apsw
+
     from sessions_vtab.connection import Connection
 
 
@@ -277,20 +279,29 @@ def selected(
     with _connected(source) as connection:
         connection.budget.max_requests = DEFAULT_BUDGET if limit is None else limit
         values = [_value(one) for one in question.conditions]
-        cursor = connection.execute(_text(source, table, question, where), values)
-        try:
-            while rows := list(islice(cursor, _CHUNK)):
-                yield rows
-        finally:
-            cursor.close(True)
+        yield from chunks(connection.execute(_text(source, table, question, where), values))
+
+
+def chunks(cursor: apsw.Cursor) -> Iterator[list[Any]]:
+    """The rows of a cursor some hundreds at a time, as they come; it is closed at the end."""
+    try:
+        while rows := list(islice(cursor, _CHUNK)):
+            yield rows
+    finally:
+        cursor.close(True)
+
+
+def select(source: str, table: str, columns: Sequence[str], where: str) -> str:
+    """The SELECT of a source's table; ``where`` may be empty."""
+    listed = ", ".join(map(quoted, columns))
+    # On lines of its own: the condition may end in a comment.
+    condition = f" WHERE (\n{where}\n)" if where else ""
+    return f"SELECT {listed} FROM {quoted(source)}.{quoted(table)}{condition}"
 
 
 def _text(source: Source, table: str, question: TableRead, where: str) -> str:
-    listed = ", ".join(map(quoted, question.columns))
-    # On lines of its own: the condition may end in a comment.
-    conditions = [f"(\n{where}\n)", *map(_written, question.conditions)]
-    text = f"SELECT {listed} FROM {quoted(source.name)}.{quoted(table)}"
-    text += f" WHERE {' AND '.join(conditions)}"
+    text = select(source.name, table, question.columns, where)
+    text += "".join(f" AND {_written(one)}" for one in question.conditions)
     if question.order:
         terms = (quoted(one.column) + " DESC" * one.descending for one in question.order)
         text += f" ORDER BY {', '.join(terms)}"

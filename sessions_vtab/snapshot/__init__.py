@@ -30,13 +30,12 @@ import apsw
 
 from sessions_vtab.connection import Connection, connect
 from sessions_vtab.contract import times
-from sessions_vtab.contract.messages import did_you_mean
+from sessions_vtab.contract.messages import no_source
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import (
     BudgetError,
     ConfigurationError,
     InvalidValueError,
-    UnknownNameError,
 )
 from sessions_vtab.snapshot.model import (
     DEFAULT_BUDGET,
@@ -250,11 +249,7 @@ def _opened(connection: Connection, name: str | None) -> OpenSource:
     chosen = connection.default if name is None else name
     opened = connection.sources.get(chosen)
     if opened is None:
-        known = list(connection.sources)
-        raise UnknownNameError(
-            f"There is no source {chosen!r:.60}.{did_you_mean(chosen, known)}"
-            f" Sources: {', '.join(known)}."
-        )
+        raise no_source(chosen, connection.sources)
     return opened
 
 

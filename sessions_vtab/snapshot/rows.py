@@ -10,18 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from typing import Any, Final
 
 from sessions_vtab.connection import Connection
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import BudgetError
+from sessions_vtab.scanning.rows import chunks, select
 from sessions_vtab.snapshot.ddl import delete_missing, renumber, upsert
 from sessions_vtab.snapshot.model import ProgressCallback, SnapshotProgress
 from sessions_vtab.snapshot.shape import CopiedTable, CopyPlan, ListedTable
 from sessions_vtab.snapshot.work import Work
-
-_CHUNK: Final = 500
 
 
 class SourceReader:
@@ -52,7 +50,8 @@ class SourceReader:
 
     def explain(self, table: str, where: str) -> None:
         """Has SQLite prepare a condition, without sending anything."""
-        self._connection.execute(f"EXPLAIN {self._select(table, ('name',), where)}").fetchall()
+        text = select(self._source, table, ("name",), where)
+        self._connection.execute(f"EXPLAIN {text}").fetchall()
 
     def rows(
         self,
@@ -69,21 +68,10 @@ class SourceReader:
             SessionsError: what the source raises.
         """
         with self._budget():
-            text = self._select(table, columns, where)
+            text = select(self._source, table, columns, where)
             if order:
                 text += f" ORDER BY {quoted(order)}"
-            cursor = self._connection.execute(text, bindings)
-            try:
-                while chunk := list(islice(cursor, _CHUNK)):
-                    yield chunk
-            finally:
-                cursor.close(True)
-
-    def _select(self, table: str, columns: Sequence[str], where: str) -> str:
-        # On lines of its own: the condition may end in a comment.
-        condition = f" WHERE (\n{where}\n)" if where else ""
-        listed = ", ".join(map(quoted, columns))
-        return f"SELECT {listed} FROM {quoted(self._source)}.{quoted(table)}{condition}"
+            yield from chunks(self._connection.execute(text, bindings))
 
     @contextmanager
     def _budget(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath, Capability
-from sessions_vtab.contract.messages import did_you_mean
+from sessions_vtab.contract.messages import did_you_mean, no_table
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.tables import EVENT_COLUMNS, SCOPE_COLUMNS
 from sessions_vtab.errors import InvalidValueError, UnknownNameError
@@ -173,10 +173,7 @@ def _chosen(
         ]
     for name in wanted:
         if name not in resources:
-            meant = did_you_mean(name, resources)
-            raise UnknownNameError(
-                f"{source} has no table {name!r:.60}.{meant} Tables: {', '.join(resources)}."
-            )
+            raise no_table(source, name, resources)
     if not wanted:
         raise InvalidValueError(f"No table of {source} was given. Tables: {', '.join(resources)}.")
     return [one for name, one in resources.items() if name in wanted]

@@ -173,23 +173,6 @@ def _wrong(name: str, problem: str) -> ConfigurationError:
     return ConfigurationError(f"The option {name} of the sessions data source {problem}.")
 
 
-@dataclass(frozen=True, slots=True)
-class TaskWork:
-    """What one task reads; it can be pickled.
-
-    Attributes:
-        part: the rows.
-        columns: names of the columns; None for those of ``SELECT *``.
-        where: condition on the table; '' for none.
-        per_minute: limit of its requests; None for none.
-    """
-
-    part: Part
-    columns: tuple[str, ...] | None
-    where: str
-    per_minute: int | None
-
-
 def common_schema(options: ReaderOptions) -> Any:
     """The ``pyarrow.Schema`` of the table, with times in microseconds: Spark has no finer ones.
 
@@ -223,19 +206,13 @@ def parts(options: ReaderOptions) -> list[Part]:
     ]
 
 
-def works(options: ReaderOptions, found: list[Part]) -> list[TaskWork]:
-    """What the tasks read, for these parts."""
-    where, columns = options.where, options.columns
-    return [TaskWork(part, columns, where, options.per_minute) for part in found]
-
-
-def batches(work: TaskWork) -> Iterator[Any]:
-    """The rows of a task as ``pyarrow.RecordBatch`` objects."""
+def batches(part: Part, options: ReaderOptions) -> Iterator[Any]:
+    """The rows of a part as ``pyarrow.RecordBatch`` objects."""
     yield from read(
-        work.part,
-        work.columns,
-        where=work.where or None,
-        requests_per_minute=work.per_minute,
+        part,
+        options.columns,
+        where=options.where or None,
+        requests_per_minute=options.per_minute,
         unit="us",
     )
 

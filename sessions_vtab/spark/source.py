@@ -13,15 +13,14 @@ from typing import Any, ClassVar
 
 from sessions_vtab.contract.messages import missing_extra
 from sessions_vtab.errors import ConfigurationError, MissingExtraError
+from sessions_vtab.scanning.model import Part
 from sessions_vtab.spark.reading import (
     ReaderOptions,
     Stream,
-    TaskWork,
     batches,
     common_schema,
     parsed,
     parts,
-    works,
 )
 
 try:
@@ -84,11 +83,11 @@ class SessionsDataSource(DataSource):
 
 
 class _Partition(InputPartition):
-    """What one task reads."""
+    """What one task reads; None for nothing."""
 
-    def __init__(self, work: TaskWork | None) -> None:
+    def __init__(self, part: Part | None) -> None:
         super().__init__(None)
-        self.work = work
+        self.part = part
 
 
 class _SparkReader(DataSourceReader):
@@ -97,13 +96,12 @@ class _SparkReader(DataSourceReader):
 
     def partitions(self) -> Sequence[InputPartition]:
         """One for each part; Spark asks once a DataFrame, whatever the number of actions."""
-        found = works(self._options, parts(self._options))
         # Without any, Spark would ask for the rows of a partition None.
-        return [_Partition(work) for work in found] or [_Partition(None)]
+        return [_Partition(part) for part in parts(self._options)] or [_Partition(None)]
 
     def read(self, partition: InputPartition) -> Iterator[Any]:
         """The rows of a partition; runs on an executor."""
-        return _rows(partition)
+        return _rows(partition, self._options)
 
 
 class _StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
@@ -132,17 +130,16 @@ class _StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         self, start: Mapping[str, str], end: Mapping[str, str]
     ) -> Sequence[InputPartition]:
         """The parts of what changed between two offsets."""
-        found = works(self._options, self._stream.parts(start, end))
-        return [_Partition(work) for work in found]
+        return [_Partition(part) for part in self._stream.parts(start, end)]
 
     def read(self, partition: InputPartition) -> Iterator[Any]:
         """The rows of a partition; runs on an executor."""
-        return _rows(partition)
+        return _rows(partition, self._options)
 
 
-def _rows(partition: InputPartition) -> Iterator[Any]:
-    work = getattr(partition, "work", None)
-    return iter(()) if work is None else batches(work)
+def _rows(partition: InputPartition, options: ReaderOptions) -> Iterator[Any]:
+    part = getattr(partition, "part", None)
+    return iter(()) if part is None else batches(part, options)
 
 
 def register(spark: Any = None) -> Any:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.spark.reading import Stream, batches, parsed, works
+from sessions_vtab.spark.reading import Stream, batches, parsed
 from tests.scanning.conftest import ordered, sql_rows
 from tests.spark.conftest import append
 
@@ -45,8 +45,8 @@ class Run:
         return self.offset, self.stream.latest(self.offset)
 
     def read(self, start: dict[str, str], end: dict[str, str]) -> list[Any]:
-        found = works(self.options, self.stream.parts(start, end))
-        return [batch for work in found for batch in batches(work)]
+        parts = self.stream.parts(start, end)
+        return [batch for part in parts for batch in batches(part, self.options)]
 
     def step(self) -> int:
         """One batch; how many rows it had."""
