@@ -10,7 +10,7 @@ from sqlglot import exp
 from sessions_vtab.sql.conditions import TimeOperand
 from sessions_vtab.sql.lexer import StatementKind, Token
 from sessions_vtab.sql.names import Catalog, Item, Scope
-from sessions_vtab.sql.occurrences import Join, Occurrence, key_source_of
+from sessions_vtab.sql.occurrences import Join, Occurrence, is_limited, key_source_of
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.pushing import SelectConditions, read_conditions
 from sessions_vtab.sql.shapes import Span
@@ -101,6 +101,7 @@ class _Analysis(Walk):
         for occurrence in mine:
             asked.require_parameters(occurrence)
             occurrence.hidden = asked.for_hidden(occurrence)
+            occurrence.limited = is_limited(node)
             self.times += read_conditions(self.source, occurrence, scope, where, ons)
         if isinstance(node, exp.Select) and scope.items[-1] is mine[-1].item:
             joined = [term for _, on in ons for term in terms(on)]

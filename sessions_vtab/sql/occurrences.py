@@ -93,6 +93,7 @@ class Occurrence:
         joins: equalities with rows of other occurrences.
         order: terms of ORDER BY as written.
         limit: LIMIT and OFFSET as written.
+        limited: not all rows of its SELECT may be wanted.
         spliceable: table-valued arguments can be put after its name.
         key_source: the item whose rows come first, if it is not a table of this package.
         hidden: a condition that SQLite does not offer the table is about rows that it hides.
@@ -108,9 +109,38 @@ class Occurrence:
     joins: list[Join] = field(default_factory=list)
     order: str = ""
     limit: str = ""
+    limited: bool = False
     spliceable: bool = True
     key_source: KeySource | None = None
     hidden: bool = False
+
+
+def is_limited(query: exp.Expression) -> bool:
+    """Whether not all rows of a SELECT may be wanted.
+
+    It has a LIMIT, or hands its rows to a SELECT or a compound that has one; or EXISTS asks for
+    it, or it is a value, of which the first row is taken.
+    """
+    if _is_one_row(query):
+        return False
+    around, is_value = query.parent, False
+    while type(around) is exp.Subquery and around.args.get("limit") is None:
+        around, is_value = around.parent, True
+    if query.args.get("limit") is not None or isinstance(around, exp.Exists):
+        return True
+    if isinstance(around, exp.From | exp.Join):
+        around = around.parent
+    elif not isinstance(around, exp.SetOperation | exp.Subquery):
+        return is_value and not isinstance(around, exp.In | exp.CTE | exp.Insert | None)
+    return isinstance(around, exp.Expression) and is_limited(around)
+
+
+def _is_one_row(query: exp.Expression) -> bool:
+    """Whether a SELECT makes one row of all that it reads: ``count(*)`` without GROUP BY."""
+    if not isinstance(query, exp.Select) or query.args.get("group") is not None:
+        return False
+    found = (one for part in query.expressions for one in part.find_all(exp.AggFunc))
+    return any(one.parent_select is query and not one.expressions for one in found)
 
 
 def key_source_of(

@@ -8,7 +8,7 @@ it, which is always true, because the column is NULL in every row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sessions_vtab.contract.model import quoted
@@ -36,11 +36,12 @@ def splice_plans(
     # Only an occurrence that hands its keys to another one needs a label and its residual
     # conditions.
     feeding = named.intersection(labels)
+    limited = frozenset(one.item.at for one in occurrences if one.limited)
     edits: list[Edit] = []
     plans: dict[str, PlanArgument] = {}
     pushed: set[int] = set()
     for occurrence in occurrences:
-        handed = _plan_of(occurrence, labels, feeds=occurrence.item.at in feeding)
+        handed = _plan_of(occurrence, labels, limited, feeds=occurrence.item.at in feeding)
         splices = [] if handed is None else _splices(tokens, pairs, occurrence, handed)
         if handed is not None and splices:
             edits += splices
@@ -59,15 +60,12 @@ class _PlanAndValues:
 
 
 def _plan_of(
-    occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool
+    occurrence: Occurrence, labels: Mapping[int, str], limited: Collection[int], *, feeds: bool
 ) -> _PlanAndValues | None:
     predicate = occurrence.predicate if len(occurrence.atoms) <= _MOST_VALUES else None
     atoms = () if predicate is None else occurrence.atoms
-    links = tuple(
-        Link(join.column, labels[join.source.at], join.source_column)
-        for join in _remote_joins(occurrence)
-        if join.source.at in labels
-    )
+    joins = [join for join in _remote_joins(occurrence) if join.source.at in labels]
+    links = tuple(Link(join.column, labels[join.source.at], join.source_column) for join in joins)
     led = occurrence.key_source is not None
     if predicate is None and not (links or feeds or led or occurrence.hidden):
         return None
@@ -87,12 +85,19 @@ def _plan_of(
         label=labels[occurrence.item.at] if feeds else "",
         residual=tuple(residual),
         links=tuple(dict.fromkeys(links)),
-        limited=bool(occurrence.limit),
+        limited=_is_limited(occurrence, joins, limited),
         alias=occurrence.alias if feeds else "",
         ahead=ahead,
         hidden=occurrence.hidden,
     )
     return _PlanAndValues(plan, tuple(values), frozenset(numbers))
+
+
+def _is_limited(occurrence: Occurrence, joins: Sequence[Join], limited: Collection[int]) -> bool:
+    """Whether not all keys may be asked for: the SELECT they come from may be one around this."""
+    if not joins:
+        return occurrence.limited
+    return any(join.source.at in limited for join in joins)
 
 
 def _remote_joins(occurrence: Occurrence) -> list[Join]:

@@ -272,6 +272,11 @@ class IndexedList:
                 return row
         return None
 
+    def known(self, terms: Sequence[Predicate]) -> Iterator[Row]:
+        """The rows that may match the conditions, as far as the list was read."""
+        for place in self._narrowest([term for term in terms if self._looks_up(term)], ()):
+            yield self._row(place)
+
     def find(
         self, terms: Sequence[Predicate], keys: Mapping[str, Sequence[Value]] = _IN_LIST_ORDER
     ) -> Iterator[list[Row]]:
@@ -353,7 +358,7 @@ class IndexedList:
         if index is None:
             index = self._equalities[column] = EqualityIndex(self._table.column(column))
             at = self._positions[column]
-            for place, row in self._known():
+            for place, row in self._places():
                 index.add(place, row[at])
         return index
 
@@ -362,7 +367,7 @@ class IndexedList:
         if index is None:
             index = self._times[column] = TimeIndex()
             at = self._positions[column]
-            for _, row in self._known():
+            for _, row in self._places():
                 index.add(row[at])
         return index
 
@@ -376,7 +381,7 @@ class IndexedList:
             for row in page:
                 instants.add(row[at])
 
-    def _known(self) -> Iterator[tuple[int, Row]]:
+    def _places(self) -> Iterator[tuple[int, Row]]:
         for number, start in enumerate(self._starts):
             yield from enumerate(self._page(number), start)
 

@@ -42,10 +42,12 @@ class ReadLists:
     def rows(self, scan: Scan) -> list[Row] | None:
         """The rows of a read, in the order of its keys; None unless all of them are known."""
         within = scan.path.within
-        if not self._cursor.lists_ended() or within is None or within.through or scan.order:
+        if not self._cursor.lists_begun() or within is None or within.through:
             return None
         key, *others = scan.path.keys
         values = scan.given(key) or ()
+        if scan.order and len(values) > 1:
+            return None
         single = all(len(scan.given(one) or ()) == 1 for one in others)
         if not (values and single and all(isinstance(value, str) for value in values)):
             return None
@@ -70,12 +72,20 @@ class ReadLists:
         # A name is that of one row, whatever the list; an id is unique within its scope.
         named = scan.path.keys == (self._table.resource.table.key,)
         scope = () if named else held.scan.where.terms
-        ended = reversed(self._cursor.lists_ended().values())
-        likely = (one for one in ended if one.path.name == held.scan.path.name)
+        begun = reversed(self._cursor.lists_begun().values())
+        likely = (one for one in begun if one.path.name == held.scan.path.name)
         inside = [one for one in likely if {*scope} <= {*one.where.terms}]
         for one in inside[:_MOST]:
             again = replace(one, columns=held.scan.columns, parameters={}, shape=None)
-            yield self._opened(again)
+            listed = self._opened(again)
+            self._catch_up(listed, read_key(again))
+            yield listed
+
+    def _catch_up(self, listed: IndexedList, key: object) -> None:
+        """Reads what has come of the list; what is still to come would cost a request."""
+        came = self._cursor.lists_read().get(key, 0)
+        while not listed.ended and listed.responses < came:
+            listed.advance()
 
     def _opened(self, scan: Scan) -> IndexedList:
         key = read_key(scan), scan.columns
@@ -88,5 +98,5 @@ class ReadLists:
 
     def _find(self, listed: IndexedList, key: str, values: tuple[Value, ...]) -> dict[Value, Row]:
         place, wanted = self._cursor.position(key), {*values}
-        pages = listed.find([Member(Field(key), values)])
-        return {row[place]: row for page in pages for row in page if row[place] in wanted}
+        rows = listed.known([Member(Field(key), values)])
+        return {row[place]: row for row in rows if row[place] in wanted}

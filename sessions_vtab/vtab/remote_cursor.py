@@ -159,8 +159,9 @@ class RemoteCursor(ScanCursor):
 
         def came(pages: int, rows: int, ended: bool) -> None:
             _remember(lists, key, max(lists.get(key, 0), pages + ended))
+            if ended or pages == 1:
+                _remember(self.lists_begun(), key, scan)
             if ended:
-                _remember(self.lists_ended(), key, scan)
                 self._table.sizes.learn(scan, pages, rows)
 
         return Recording(self.read(scan, taker), came)
@@ -174,9 +175,12 @@ class RemoteCursor(ScanCursor):
         lists = self._run.memory.setdefault(("lists", self._table.title), {})
         return cast("dict[object, int]", lists)
 
-    def lists_ended(self) -> dict[object, Scan]:
-        """The lists of the table that the statement has read to their ends, by ``read_key``."""
-        lists = self._run.memory.setdefault(("ended", self._table.title), {})
+    def lists_begun(self) -> dict[object, Scan]:
+        """The lists of the table of which the statement has read a page, by ``read_key``.
+
+        The one that was begun or has ended last is the last one.
+        """
+        lists = self._run.memory.setdefault(("begun", self._table.title), {})
         return cast("dict[object, Scan]", lists)
 
     def _start(

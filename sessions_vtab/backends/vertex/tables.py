@@ -49,8 +49,8 @@ _SESSION_FILTERS = (
     rest.Filter(
         "labels", _MATCHING | {rest.Op.IS_NULL, rest.Op.IS_NOT_NULL}, keyed=True, texts=True
     ),
-    rest.Filter("create_time", rest.RANGE, by_order=True),
-    rest.Filter("update_time", rest.RANGE, by_order=True),
+    rest.Filter("create_time", rest.RANGE | {rest.Op.EQ}, by_order=True),
+    rest.Filter("update_time", rest.RANGE | {rest.Op.EQ}, by_order=True),
 )
 _EVENT_FILTERS = (rest.Filter("timestamp", rest.RANGE | {rest.Op.EQ}),)
 

@@ -115,7 +115,7 @@ EXPLAINED = {
         "  requests  3",
     ],
     "SELECT * FROM sessions WHERE update_time LIKE '%6'": [
-        "  here      update_time LIKE '%6' (the API supports only <, <=, >, >=)",
+        "  here      update_time LIKE '%6' (the API supports only <, <=, =, >, >=)",
     ],
     "DELETE FROM sessions WHERE user_id = 'ann'": [
         'prod.sessions  GET ../reasoningEngines/42/sessions?pageSize=100&filter=user_id="ann"&orderBy=create_time desc',

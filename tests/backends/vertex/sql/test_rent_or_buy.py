@@ -267,6 +267,36 @@ AT_THE_MINIMUM = {
         "SELECT s.user_id FROM keys k LEFT JOIN sessions s ON s.session_id = k.id LIMIT 1",
         2,
     ),
+    # Of the keys that come from a SELECT, not all may be wanted.
+    "a value for the first row": (
+        (
+            "SELECT (SELECT display_name FROM sessions i WHERE i.session_id = o.session_id)"
+            " FROM sessions o LIMIT 1"
+        ),
+        2,
+    ),
+    "a count for the first row of a subquery": (
+        (
+            "SELECT * FROM (SELECT o.name, (SELECT count(*) FROM events e"
+            " WHERE e.session_id = o.session_id) FROM sessions o) LIMIT 1"
+        ),
+        3,
+    ),
+    "the first row of a compound": (
+        (
+            "SELECT o.session_id FROM sessions o JOIN events e USING (session_id)"
+            " UNION ALL SELECT user_id FROM sessions LIMIT 1"
+        ),
+        3,
+    ),
+    "EXISTS of a join": (
+        "SELECT EXISTS (SELECT 1 FROM sessions o JOIN events e USING (session_id))",
+        3,
+    ),
+    "a join as a value": (
+        "SELECT (SELECT e.text FROM sessions JOIN events e USING (session_id))",
+        3,
+    ),
     "the first event of a session by its name": (
         (
             "SELECT author FROM events WHERE name = 'projects/demo/locations/us-central1"

@@ -200,6 +200,13 @@ def test_a_time_range_stops_at_the_first_row_outside_it(big, ids, where, order):
     assert [query["orderBy"] for query in big.queries()] == [order] * 2
 
 
+def test_an_equal_time_stops_at_the_first_row_beyond_it(big, ids):
+    newest = "SELECT session_id FROM sessions WHERE create_time = (SELECT max(create_time) FROM sessions)"
+
+    assert big.ask(newest) == [(ids[-1],)]
+    assert big.calls() == ["GET sessions"]
+
+
 class TestEventsOfASession:
     def test_requests_one_call_per_page(self, big, longest):
         session, count = longest

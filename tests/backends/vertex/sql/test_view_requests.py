@@ -278,6 +278,17 @@ LISTED = [
     ),
     "SELECT * FROM {sessions} WHERE session_id IN (" + OF_A_USER.format() + ")",
     "SELECT * FROM {sessions} WHERE name IN (SELECT name FROM {sessions} WHERE user_id = 'ann')",
+    # The list is still being read.
+    "SELECT s.*, o.user_id FROM {sessions} o JOIN {sessions} s USING (name) WHERE o.user_id = 'ann'",
+    (
+        "SELECT o.session_id, (SELECT s.display_name FROM {sessions} s"
+        " WHERE s.session_id = o.session_id ORDER BY s.name LIMIT 1)"
+        " FROM {sessions} o WHERE o.user_id = 'ann'"
+    ),
+    (
+        "SELECT o.session_id FROM {sessions} o WHERE o.user_id = 'ann' AND NOT EXISTS (SELECT 1"
+        " FROM {sessions} s WHERE s.session_id = o.session_id AND s.display_name LIKE '%e%')"
+    ),
 ]
 
 
