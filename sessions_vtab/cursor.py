@@ -60,7 +60,8 @@ class Cursor(apsw.Cursor):
             apsw.Error: what SQLite itself refuses.
             Exception: what a function of the user's own, or a bug in a backend, raised: unchanged.
         """
-        statements, bindings = well_formed(statements), well_formed_bindings(bindings)
+        statements = statements if statements.isascii() else well_formed(statements)
+        bindings = bindings if bindings is None else well_formed_bindings(bindings)
         self._reset(statements)
         options: dict[str, Any] = {
             "can_cache": can_cache,

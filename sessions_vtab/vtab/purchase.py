@@ -165,13 +165,10 @@ class Buyer:
         rows = self._read_lists.rows(scan)
         if rows is not None:
             return BoughtRead(iter([rows]))
-        each, further = _costs(scan, beside=beside)
-        cap = None if scan.path.unique else scan.path.page_cap
         nothing_read = not (self._bought or self._cursor.lists_read())
         if asked.times == 1 and nothing_read and _is_one(scan) and not foreseen():
-            # A single key buys nothing. Its lists are looked for when there is a second one.
-            late = partial(self._accounts, scan, asked)
-            return BoughtRead(None, inf, asked, (each, cap, late))
+            return self._only_rented(scan, asked, beside=beside)
+        each, further = _costs(scan, beside=beside)
         lists = self._holders(scan, asked)
         accounts = (*map(asked.account, lists), asked.total)
         most = inf
@@ -188,7 +185,20 @@ class Buyer:
                 return BoughtRead(iter([[row]]))
             left = accounts[place].left(self._table.sizes.of(holder.scan), _pages(bought))
             most = min(most, (left - each) / further)
-        return BoughtRead(None, most, asked, (each, cap, lambda: accounts))
+        return BoughtRead(None, most, asked, (each, _page_cap(scan), lambda: accounts))
+
+    def rented(self, scan: Scan, plan_text: str, recording: Recording) -> None:
+        """Takes note of a first read that was made before there was anything to decide."""
+        asked = self._asked[plan_text] = _PlanReads(may_be_held(scan))
+        if asked.may and not scan.offset:
+            asked.narrow(scan)
+            self._only_rented(scan, asked, beside=False).rents(recording)
+
+    def _only_rented(self, scan: Scan, asked: _PlanReads, *, beside: bool) -> BoughtRead:
+        """A first read buys nothing. Its lists are looked for when there is a second one."""
+        each, _ = _costs(scan, beside=beside)
+        late = partial(self._accounts, scan, asked)
+        return BoughtRead(None, inf, asked, (each, _page_cap(scan), late))
 
     def close(self) -> None:
         """Gives up what is still being read."""
@@ -281,6 +291,10 @@ def _pages(bought: IndexedList | None) -> int:
 
 def _responses(bought: IndexedList | None) -> int:
     return 0 if bought is None else bought.responses
+
+
+def _page_cap(scan: Scan) -> int | None:
+    return None if scan.path.unique else scan.path.page_cap
 
 
 def _costs(scan: Scan, *, beside: bool) -> tuple[float, float]:

@@ -23,7 +23,7 @@ from sessions_vtab.vtab.blame import blaming
 from sessions_vtab.vtab.counting import Unread, counted_rows
 from sessions_vtab.vtab.cursor import ScanCursor, collected, echoed
 from sessions_vtab.vtab.host import StatementContext
-from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window, certain
+from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window, certain, key_of
 from sessions_vtab.vtab.memo import Memo, Recording
 from sessions_vtab.vtab.purchase import Buyer
 from sessions_vtab.vtab.rows import page_name
@@ -52,6 +52,7 @@ class RemoteCursor(ScanCursor):
     __slots__ = (
         "_ahead",
         "_buyer",
+        "_first",
         "_goes_on",
         "_memo",
         "_page",
@@ -67,9 +68,10 @@ class RemoteCursor(ScanCursor):
 
     def __init__(self, table: SourceTable) -> None:
         super().__init__(table)
-        self._memo = Memo()
+        self._memo: Memo | None = None
         self._scan: Scan | None = None
-        # What only reads by conditions need is made by the first of them.
+        # Most statements read a table once: what only further reads need is made by the second.
+        self._first: tuple[Scan, str, Recording] | None = None
         self._ahead: LookAhead | None = None
         self._buyer: Buyer | None = None
         self.argument: PlanArgument | None = None
@@ -80,21 +82,22 @@ class RemoteCursor(ScanCursor):
         self._passing: Collection[int] | None = None
         self._passing_next: Collection[int] | None = None
         self._rest: Iterator[Row] = iter(())
-        self._peekable = _Pages(())
+        self._peekable = _NO_PAGES
 
     def Close(self) -> None:
         """Ends the scan; requests that are under way are cancelled."""
-        super().Close()
         host = self._table.host
         if self in host.cursors:
             host.cursors.remove(self)
         for key in [key for key, known in host.labels.items() if known is self]:
             del host.labels[key]
-        self._memo.close()
+        super().Close()
+        if self._memo is not None:
+            self._memo.close()
         if self._buyer is not None:
             self._buyer.close()
         # They know the cursor: its last page would stay until the cyclic garbage collection.
-        self._buyer = None
+        self._first = self._buyer = None
         self._rows = self._rest = iter(())
 
     @property
@@ -252,37 +255,55 @@ class RemoteCursor(ScanCursor):
         key = (plan_text, *map(_hashable, self._identifying(plan, arguments)))
         # SQLite builds no automatic index on a virtual table: in a nested loop it starts the same
         # scan again for each outer row, so what was read is kept for the statement.
-        known = self._memo.get(key)
+        known = None if self._memo is None else self._memo.get(key)
         if not scan.where.terms and scan.path.within is None:
             # All of a list: no key will follow, and no list holds more.
             if known is None:
                 known = self.recorded(scan, self)
-                self._memo.put(key, known, lookup=False)
+                self._keep(key, known, lookup=False)
             return known
-        if self._ahead is None or self._buyer is None:
-            self._ahead, self._buyer = LookAhead(), Buyer(self, self._table)
         link = self._link(scan, self._window())
         if known is not None:
-            self._look_ahead(self._ahead, scan, link, known=True, most=inf)
+            self._look_ahead(scan, link, known=True, most=inf)
             return known
-        beside = self._ahead.has_started(scan)
-        offered = self._buyer.offer(
-            scan,
-            plan_text,
-            beside=beside,
-            foreseen=lambda: certain(scan, link),
-        )
-        if offered.pages is not None:
-            return offered.pages
-        known = self.recorded(scan, self)
-        offered.rents(known)
-        self._memo.put(key, known, lookup=bool(scan.where.terms))
-        self._look_ahead(self._ahead, scan, link, known=beside, most=offered.most)
+        beside = self._ahead is not None and self._ahead.has_started(scan)
+        most = inf
+        if self._begins(scan, link):
+            known = self.recorded(scan, self)
+            self._first = scan, plan_text, known
+        else:
+            offered = self._purchases().offer(
+                scan, plan_text, beside=beside, foreseen=lambda: certain(scan, link)
+            )
+            if offered.pages is not None:
+                return offered.pages
+            known, most = self.recorded(scan, self), offered.most
+            offered.rents(known)
+        self._keep(key, known, lookup=bool(scan.where.terms))
+        self._look_ahead(scan, link, known=beside, most=most)
         return known
 
-    def _look_ahead(
-        self, ahead: LookAhead, scan: Scan, exact: ExactLink | None, *, known: bool, most: float
-    ) -> None:
+    def _keep(self, key: Hashable, recording: Recording, *, lookup: bool) -> None:
+        """Remembers a read for the rest of the statement; see ``Memo.put``."""
+        if self._memo is None:
+            self._memo = Memo()
+        self._memo.put(key, recording, lookup=lookup)
+
+    def _begins(self, scan: Scan, link: ExactLink | None) -> bool:
+        """Whether a read is the first one: of a list, or of a single key. It buys nothing."""
+        if self._buyer is not None or self._first is not None or link is not None:
+            return False
+        return not self.lists_read() and (not scan.path.unique or key_of(scan) is not None)
+
+    def _purchases(self) -> Buyer:
+        """What decides about lists: made by the second read, and told of the first."""
+        if self._buyer is None:
+            self._buyer = Buyer(self, self._table)
+            if self._first is not None:
+                self._buyer.rented(*self._first)
+        return self._buyer
+
+    def _look_ahead(self, scan: Scan, exact: ExactLink | None, *, known: bool, most: float) -> None:
         """Starts the reads that will be asked for soon.
 
         After the one that is asked for now, unless its rows are known: it is waited for first.
@@ -291,7 +312,11 @@ class RemoteCursor(ScanCursor):
         # The outer side may be of another table and source, so all cursors of the connection are
         # asked.
         others = [one for one in table.host.cursors if one is not self]
-        scans = ahead.asked(scan, others, exact, most)
+        if self._ahead is None:
+            if exact is None and not others:
+                return  # Most statements have but one table.
+            self._ahead = LookAhead()
+        scans = self._ahead.asked(scan, others, exact, most)
         if scans:
             context = StatementContext(table.host, table.source, table.name, self._run)
             with blaming(table.source.backend.name, table.title):
@@ -360,6 +385,9 @@ class _Pages(Iterator[Page]):
         close = getattr(self._pages, "close", None)
         if close is not None:
             close()
+
+
+_NO_PAGES: Final = _Pages(())
 
 
 def _remember(lists: dict[object, _T], key: object, known: _T) -> None:
