@@ -171,13 +171,6 @@ class RequestSpec:
         """Whether the request is there to change something on the server."""
         return self.method != "GET" if self.asks is None else not self.asks
 
-    @property
-    def bare(self) -> bool:
-        """Whether it is a GET without a body."""
-        return (
-            self.method == "GET" and self.json is None and self.form is None and self.body is None
-        )
-
     def with_query(self, **parameters: str | int | None) -> RequestSpec:
         """This call with parameters set; those given here replace, None removes."""
         kept = [(name, value) for name, value in self.query if name not in parameters]
@@ -219,6 +212,12 @@ class Response:
     already: bool = False
     elapsed_ms: float = 0.0
     where: str = ""
+
+    def parsed(self) -> Response:
+        """The response itself, if a body that has to be JSON is; raises ProtocolError if not."""
+        if self.call.expects_json:
+            _ = self.json
+        return self
 
     def unread(self) -> Response:
         """A copy without the parsed body, at a tenth of the cost of ``dataclasses.replace``."""
@@ -344,19 +343,3 @@ def _at(body: Any, place: str) -> Any:
         else:
             return None
     return body
-
-
-_LONGEST = 65_536
-"""Characters of a URL; httpx refuses longer ones."""
-
-# What follows the host of a URL that httpx would send as it is written.
-_PLAIN = re.compile(
-    r"/[A-Za-z0-9._~/:+-]*(?:%[0-9A-Fa-f]{2}[A-Za-z0-9._~/:+-]*)*"
-    r"(?:\?[A-Za-z0-9._~&=+*-]*(?:%[0-9A-Fa-f]{2}[A-Za-z0-9._~&=+*-]*)*)?",
-    re.ASCII,
-).fullmatch
-
-
-def is_plain(url: str, start: int) -> bool:
-    """Whether what follows the host of a URL, from ``start`` on, is sent as it is written."""
-    return len(url) <= _LONGEST and _PLAIN(url, start) is not None and "/." not in url

@@ -35,13 +35,14 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.fetch.auth import NO_AUTH, Auth
 from sessions_vtab.fetch.cache import TimedCache
-from sessions_vtab.fetch.call import RequestSpec, Response, is_plain
+from sessions_vtab.fetch.call import RequestSpec, Response
+from sessions_vtab.fetch.connection import shut
 from sessions_vtab.fetch.endpoint import Endpoint, check_target, origin_of
-from sessions_vtab.fetch.exchange import CONNECT_TIMEOUT, Exchange, shut
+from sessions_vtab.fetch.exchange import CONNECT_TIMEOUT, Address, Exchange
 from sessions_vtab.fetch.limits import Clock, RateLimiter
 from sessions_vtab.fetch.problems import acted_unreadably, stopped
 from sessions_vtab.fetch.redact import plain, redact
-from sessions_vtab.fetch.routes import Routes, Shortcut, open_routes
+from sessions_vtab.fetch.routes import Routes, Shortcut, end_of_origin, is_plain, open_routes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -118,7 +119,7 @@ class Client:
             endpoint.timeout, connect=min(CONNECT_TIMEOUT, endpoint.timeout), pool=None
         ).as_dict()
         self._routes = None if transport is None else Routes(transport, {})
-        self._bases: dict[str, Auth] = {}
+        self._bases: dict[str, tuple[Auth, int]] = {}
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
@@ -146,7 +147,7 @@ class Client:
             return self._routes.transport_for(url)
 
     def shortcut(self, url: str) -> Shortcut | None:
-        """The way of a GET in plain letters; None where there is none, or no connection yet."""
+        """The way of a plain URL (``Address``); None where there is none, or no connection yet."""
         routes = self._routes
         return None if routes is None else routes.shortcut(url)
 
@@ -206,7 +207,7 @@ class Client:
         if self.closing.is_set():  # ``close`` may have come between.
             shut(connected)
 
-    def url_of(self, call: RequestSpec) -> tuple[str, Auth]:
+    def url_of(self, call: RequestSpec) -> Address:
         """The URL of a call and the credential that may go there.
 
         Raises:
@@ -217,14 +218,14 @@ class Client:
         self._check_process()
         if call.target:
             check_target(call.target, self.endpoint)
-            return call.target, NO_AUTH
+            return Address(call.target, NO_AUTH)
         base = call.origin or self.endpoint.base_url
         query = _encoded(call.query)
         url = f"{base}{call.path}{'?' if query else ''}{query}"
-        known = self._bases.get(base)
-        if known is not None and is_plain(url, len(base)):
+        auth, end = self._bases.get(base, (None, 0))
+        if auth is not None and is_plain(url, end):
             # In plain letters nothing can have moved the host of a base that was checked.
-            return url, NO_AUTH if call.anonymous else known
+            return Address(url, NO_AUTH if call.anonymous else auth, plain=True)
         # Checked once more on the finished text: nothing in it may have moved the host.
         origin = origin_of(url)
         if origin != (origin_of(call.origin) if call.origin else self.endpoint.origin):
@@ -232,12 +233,14 @@ class Client:
                 f"{self.endpoint.source}: a path changed the host of the URL. Nothing was sent."
             )
         self.endpoint.check_origin(origin)
+        end = end_of_origin(base)
+        plain_url = is_plain(url, end)
         if call.anonymous:
-            return url, NO_AUTH
+            return Address(url, NO_AUTH, plain=plain_url)
         auth = self.endpoint.credential_for(origin)
         if len(self._bases) < _MOST_BASES:
-            self._bases[base] = auth
-        return url, auth
+            self._bases[base] = auth, end
+        return Address(url, auth, plain=plain_url)
 
     def preview(self, call: RequestSpec) -> Request:
         """The request that a call would be, without secrets and without sending it.
@@ -245,7 +248,7 @@ class Client:
         Raises:
             ConfigurationError, CredentialError: as ``url_of``.
         """
-        url, _ = self.url_of(call)
+        url = self.url_of(call).url
         body = None if call.json is None else dump_json(call.json)
         return Request(call.method, self.shown(url, call), body)
 
@@ -353,10 +356,10 @@ class Sender:
         """
         exchange = Exchange(self, call, self.client.url_of(call))
         if not call.changes:
-            return readable(exchange.run())
+            return exchange.run().parsed()
         self.change, self.in_doubt = call, False
         try:
-            return readable(exchange.run())
+            return _accepted(exchange.run())
         finally:
             self.in_doubt = exchange.may_have_acted
             self.client.answers.clear()
@@ -403,19 +406,12 @@ def record(context: Context, row: Mapping[str, Value]) -> None:
         context.record(row)
 
 
-def readable(response: Response) -> Response:
-    """The response, if a body that has to be JSON is JSON.
-
-    Raises:
-        ProtocolError: it is not.
-        UnknownOutcomeError: it is not, and the call was a write.
-    """
-    if response.call.expects_json:
-        try:
-            _ = response.json
-        except ProtocolError as error:
-            raise acted_unreadably(response, error) from None
-    return response
+def _accepted(response: Response) -> Response:
+    """The response to a change; raises UnknownOutcomeError if it is not JSON, but has to be."""
+    try:
+        return response.parsed()
+    except ProtocolError as error:
+        raise acted_unreadably(response, error) from None
 
 
 def _encoded(query: Sequence[tuple[str, str | int | None]]) -> str:

@@ -16,6 +16,7 @@ decompresses a chunk as a whole, and a chunk of 64 KiB can hold 64 MiB of zeros.
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -374,6 +375,7 @@ ENCODINGS = "gzip, deflate"
 _PIECE = 1024 * 1024
 """Bytes that are decompressed at once."""
 
+_SERVER_ERROR: Final = 500
 _GZIP = 16 + zlib.MAX_WBITS
 _IDENTITY = frozenset(("", "identity"))
 
@@ -383,7 +385,10 @@ class TooLongError(Exception):
 
 
 def read_body(response: httpx.Response | Received, most: int) -> bytes:
-    """The body of an answer whose head has been read.
+    """The body of an answer whose head has been read; its connection is then given back.
+
+    Some servers close the connection after an error of theirs without saying so. The next request
+    would be lost on it, and a POST that is lost is of unknown outcome, so it is ended here.
 
     Args:
         response: the answer.
@@ -394,6 +399,18 @@ def read_body(response: httpx.Response | Received, most: int) -> bytes:
         httpx.DecodingError: it cannot be decompressed.
         httpx.HTTPError: it did not arrive completely, or in time.
     """
+    try:
+        return _whole(response, most)
+    finally:
+        if response.status_code >= _SERVER_ERROR:
+            stream = response.extensions.get("network_stream")
+            connected = None if stream is None else stream.get_extra_info("socket")
+            if isinstance(connected, socket.socket):
+                shut(connected)
+        response.close()
+
+
+def _whole(response: httpx.Response | Received, most: int) -> bytes:
     if not isinstance(response.stream, httpx.SyncByteStream):
         raise httpx.StreamError("the body cannot be read")
     encoding = response.headers.get("content-encoding", "").strip().lower()
@@ -406,6 +423,14 @@ def read_body(response: httpx.Response | Received, most: int) -> bytes:
             raise TooLongError
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def shut(connected: socket.socket) -> None:
+    """Ends a connection at once, also for a thread that waits for it."""
+    try:
+        connected.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return
 
 
 def _decompressed(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ request that is under way, and their number has one.
 from __future__ import annotations
 
 import functools
+import re
 import ssl
 import threading
 import time
@@ -22,7 +23,6 @@ from urllib import request as environment
 import httpcore
 import httpx
 
-from sessions_vtab.fetch.call import is_plain
 from sessions_vtab.fetch.connection import (
     DirectConnection,
     Headers,
@@ -155,6 +155,28 @@ def _place(url: httpcore.URL) -> _Place:
     return origin.scheme, origin.host, origin.port
 
 
+_LONGEST = 65_536
+"""Characters of a URL; httpx refuses longer ones."""
+
+# What follows the host of a URL that httpx would send as it is written.
+_PLAIN = re.compile(
+    r"/[A-Za-z0-9._~/:+-]*(?:%[0-9A-Fa-f]{2}[A-Za-z0-9._~/:+-]*)*"
+    r"(?:\?[A-Za-z0-9._~&=+*-]*(?:%[0-9A-Fa-f]{2}[A-Za-z0-9._~&=+*-]*)*)?",
+    re.ASCII,
+).fullmatch
+
+
+def end_of_origin(url: str) -> int:
+    """Where scheme, host and port of a valid URL end."""
+    end = url.find("/", url.find("://") + 3)
+    return len(url) if end < 0 else end
+
+
+def is_plain(url: str, start: int) -> bool:
+    """Whether what follows the host of a URL, from ``start`` on, is sent as it is written."""
+    return len(url) <= _LONGEST and _PLAIN(url, start) is not None and "/." not in url
+
+
 _MOST_ORIGINS: Final = 64
 
 
@@ -200,14 +222,12 @@ class Routes:
         return self._direct if _bypasses(url.host, self._bypass) else proxied
 
     def shortcut(self, url: str) -> Shortcut | None:
-        """The way of a URL in plain letters; None: httpx has to read it.
+        """The way of a URL that ``is_plain``; None if a transport of httpx's sends it.
 
         httpx reads a URL letter by letter, which costs a tenth of a whole request. Here that is
         done once for each origin.
         """
-        end = url.find("/", url.find("://") + 3)
-        if end < 0 or not is_plain(url, end):
-            return None
+        end = end_of_origin(url)
         transport, origin = self._known.get(url[:end]) or self._note(url[:end])
         if not isinstance(transport, Connections):
             return None

@@ -18,9 +18,9 @@ from sessions_vtab.errors import StoppedError
 from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.cache import Key, ResponseCache, fingerprint
 from sessions_vtab.fetch.call import RequestSpec, Response
-from sessions_vtab.fetch.client import Client, Sender, readable, record
+from sessions_vtab.fetch.client import Client, Sender, record
 from sessions_vtab.fetch.connection import SLICE
-from sessions_vtab.fetch.exchange import Exchange
+from sessions_vtab.fetch.exchange import Address, Exchange
 from sessions_vtab.fetch.problems import stopped
 
 _MOST_AHEAD = 3
@@ -117,10 +117,10 @@ class StatementResponses:
                 and back would cost a third of its CPU time.
         """
         address = self.client.url_of(call)
-        key = (address[0], "")
+        key = (address.url, "")
         with self._lock:
             self._ahead.pop(key, None)
-            pending = self._pending.get(key) or self._ready(key, address[1], context)
+            pending = self._pending.get(key) or self._ready(key, address.auth, context)
         if pending is None:
             pending = PendingRequest(key, call, epoch=self.client.answers.epoch, claims=1)
             exchange = self._exchange(call, address, context)
@@ -139,7 +139,7 @@ class StatementResponses:
         Three times as many as can be in flight are kept; the oldest unclaimed one gives way.
         """
         address = self.client.url_of(call)
-        key = (address[0], "")
+        key = (address.url, "")
         with self._lock:
             if key in self._pending or self._responses.get(key) is not None:
                 return
@@ -157,7 +157,7 @@ class StatementResponses:
             SessionsError: there is none; a later claim sends the request anew.
         """
         try:
-            response = readable(pending.response or self._wait(pending.future, context))
+            response = (pending.response or self._wait(pending.future, context)).parsed()
             pending.log(context, response.rows)
         except StoppedError:
             # Given up by the one who claimed it before: it was not to be repeated for nobody.
@@ -273,7 +273,7 @@ class StatementResponses:
             self._responses.put(pending.key, response)
         answers = self.client.answers
         if answers.ttl and pending.epoch is not None:
-            _, auth = self.client.url_of(response.call)
+            auth = self.client.url_of(response.call).auth
             answers.put((pending.key[0], fingerprint(auth.headers())), response, pending.epoch)
 
     def _ready(self, key: Key, auth: Auth, context: Context) -> PendingRequest | None:
@@ -285,7 +285,7 @@ class StatementResponses:
             return None
         return PendingRequest(key, response.call, response)
 
-    def _exchange(self, call: RequestSpec, address: tuple[str, Auth], context: Context) -> Exchange:
+    def _exchange(self, call: RequestSpec, address: Address, context: Context) -> Exchange:
         # Parsed where it is used: in pool threads, each of them would hold a parsed page, and
         # spread their memory over as many of the allocator's arenas.
         sender = Sender(self.client, context, self.client.closing)

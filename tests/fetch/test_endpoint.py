@@ -103,7 +103,7 @@ def test_a_call_cannot_choose_a_host_that_is_not_the_provider_s(client_for, orig
 
 def test_a_call_can_choose_another_host_of_the_provider(client_for):
     client = client_for(lambda _: httpx.Response(200), endpoint("https://example.com"))
-    url, auth = client.url_of(RequestSpec("GET", "/a", origin="https://eu.example.com"))
+    url, auth, _ = client.url_of(RequestSpec("GET", "/a", origin="https://eu.example.com"))
     assert url == "https://eu.example.com/a"
     assert auth is KEY
 
@@ -129,7 +129,7 @@ def test_a_url_is_the_same_when_its_host_is_known(client_for):
     ]
     first, second = ([client.url_of(call) for call in calls] for _ in range(2))
     assert first == second
-    assert [auth is KEY for _, auth in first] == [True, True, False, True, False]
+    assert [auth is KEY for _, auth, _ in first] == [True, True, False, True, False]
     assert first[1][0] == "https://example.com/v1/a?" + urlencode(
         [(name, value) for name, value in odd if value is not None]
     )
