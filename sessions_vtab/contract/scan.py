@@ -98,14 +98,30 @@ class Scan:
 
     def given(self, column: str) -> tuple[Value, ...] | None:
         """The distinct values that ``=`` or IN demand of a column; None if neither does."""
-        for term in self.where.terms:  # Without patterns: every key of a join is asked for so.
-            if not isinstance(term, (Compare, Member)) or term.field.column != column:
-                continue
-            if term.field.key is not None:
-                continue
-            if isinstance(term, Member):
-                if not term.negated:
-                    return tuple(dict.fromkeys(known(*term.operands)))
-            elif term.op is Op.EQ:
-                return () if isinstance(term.operand, Slot) else (term.operand,)
+        for term in self.where.terms:
+            if isinstance(term, (Compare, Member)) and term.field.column == column:
+                values = _demanded(term)
+                if values is not None:
+                    return values
         return None
+
+    def all_given(self) -> dict[str, tuple[Value, ...]]:
+        """What ``given`` says of each column of which it says anything."""
+        found: dict[str, tuple[Value, ...]] = {}
+        for term in self.where.terms:
+            if isinstance(term, (Compare, Member)) and term.field.column not in found:
+                values = _demanded(term)
+                if values is not None:
+                    found[term.field.column] = values
+        return found
+
+
+def _demanded(term: Compare | Member) -> tuple[Value, ...] | None:
+    # Without patterns: every key of a join is asked for so.
+    if term.field.key is not None:
+        return None
+    if isinstance(term, Member):
+        return None if term.negated else tuple(dict.fromkeys(known(*term.operands)))
+    if term.op is not Op.EQ:
+        return None
+    return () if isinstance(term.operand, Slot) else (term.operand,)

@@ -9,7 +9,7 @@ Beside it there are ``sessions_vtab.errors``, what several services share (``con
 
 ``declaration`` is what an author writes: operations, tables, functions; ``bodies`` says how columns
 are sent. ``access`` derives what a table can do. ``requests`` decides the requests of a scan,
-``reading`` collects the items of their responses, ``decoding`` makes rows of them; ``writing``
+``reading`` collects the items of their responses, ``decoding`` makes columns of them; ``writing``
 decides the requests of a write, ``functions`` those of a call. ``checking`` finds mistakes in a
 declaration when it is opened, ``corrections`` those in routes from the configuration; ``backend``
 opens a declared service for one source.
@@ -116,10 +116,9 @@ from sessions_vtab.rest.declaration import (
     RestTable,
     Update,
 )
-from sessions_vtab.rest.decoding import Found, FoundPage
 from sessions_vtab.rest.functions import response_of
-from sessions_vtab.rest.reading import FoundPages, RestResource
-from sessions_vtab.rest.requests import Asked, Reading, Spread
+from sessions_vtab.rest.reading import Found, FoundPage, FoundPages, RestResource
+from sessions_vtab.rest.requests import Asked, Given, Reading, Spread
 from sessions_vtab.rest.writing import Change, Writer, pages_of
 
 __all__ = ["Column", "ColumnType", "Function", "RestBackend", "RestFunction", "RestTable", "Table"]
@@ -130,7 +129,7 @@ __all__ += ["DecodeContext", "Getter", "OfPage", "RestFrame", "RowDecoder"]
 __all__ += ["epoch_of", "flag_of", "json_of", "null_if", "number_of"]
 __all__ += ["text_of", "time_of", "value_of"]
 __all__ += ["Body", "Sent", "body_of", "json_array", "json_object", "refused", "rfc3339"]
-__all__ += ["Asked", "Change", "Reading", "RestResource", "Spread", "Writer"]
+__all__ += ["Asked", "Change", "Given", "Reading", "RestResource", "Spread", "Writer"]
 __all__ += ["Counted", "Found", "FoundPage", "FoundPages", "Item", "Order", "Page", "Row", "Scan"]
 __all__ += ["Action", "Op", "Outcome", "OutcomeState", "Request", "Value", "Write"]
 __all__ += ["WRITE", "MultipartForm", "Reader", "RequestSpec", "Response", "Sender"]

@@ -45,9 +45,8 @@ from sessions_vtab.fetch.options import KeyOptions, Options, validated, with_pre
 from sessions_vtab.fetch.rows import RowDecoder
 from sessions_vtab.rest.checking import check
 from sessions_vtab.rest.declaration import Operation, RestFunction, RestTable
-from sessions_vtab.rest.decoding import Found
 from sessions_vtab.rest.functions import routine_of
-from sessions_vtab.rest.reading import RestResource
+from sessions_vtab.rest.reading import Found, RestResource
 from sessions_vtab.rest.writing import Writer
 
 _NOTHING: Final = "Nothing was sent."

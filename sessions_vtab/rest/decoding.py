@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from itertools import groupby, repeat
-from operator import itemgetter
+from collections.abc import Callable, Mapping, Sequence
 from string import ascii_letters, digits
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sessions_vtab.contract.model import ColumnType, Table
 from sessions_vtab.contract.predicate import Value
-from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.templates import encoded, name_of, places_of
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch import Item, Response
@@ -43,47 +40,6 @@ _BY_TYPE: Final[Mapping[ColumnType, Callable[[str], Getter[DecodeContext]]]] = {
     ColumnType.REAL: lambda field: number_of(field, int, float),
     ColumnType.BLOB: text_of,
 }
-
-
-class Found(NamedTuple):
-    """An item as it came, and what its response says of it."""
-
-    item: Item
-    frame: RestFrame
-
-
-class FoundPage(Collection[Found]):
-    """Items of one response, without an object for each: rows are made of all of them at once.
-
-    Args:
-        items: the items as they came.
-        frame: what their response says of them.
-    """
-
-    __slots__ = ("frame", "items")
-
-    def __init__(self, items: Sequence[Item], frame: RestFrame) -> None:
-        self.items = items
-        self.frame = frame
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __iter__(self) -> Iterator[Found]:
-        return map(Found, self.items, repeat(self.frame))
-
-    def __contains__(self, found: object) -> bool:
-        return any(found == one for one in self)
-
-
-def rows_of(found: Collection[Found], make: RowDecoder[RestFrame]) -> list[Row]:
-    """The rows of some items, those of one response at once."""
-    if isinstance(found, FoundPage):
-        return make.page(found.items, found.frame)
-    rows: list[Row] = []
-    for frame, same in groupby(found, key=itemgetter(1)):
-        rows += make.page([one.item for one in same], frame)
-    return rows
 
 
 class Decoder:

@@ -15,8 +15,9 @@ from collections.abc import (
 )
 from contextlib import closing
 from dataclasses import replace
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from itertools import groupby, islice, repeat
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.scan import Page, Row, Scan
@@ -24,18 +25,52 @@ from sessions_vtab.contract.templates import Places
 from sessions_vtab.fetch import Item, Reader, RequestSpec, Response
 from sessions_vtab.fetch.rows import RowDecoder
 from sessions_vtab.rest.declaration import Operation, RestFrame, RestTable
-from sessions_vtab.rest.decoding import (
-    Decoder,
-    Found,
-    FoundPage,
-    items_inside,
-    rows_of,
-    texts_in,
-)
+from sessions_vtab.rest.decoding import Decoder, items_inside, texts_in
 from sessions_vtab.rest.requests import Asked, Reading, ScanRequests
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
+
+
+class Found(NamedTuple):
+    """An item as it came, and what its response says of it."""
+
+    item: Item
+    frame: RestFrame
+
+
+class FoundPage(Collection[Found]):
+    """Items of one response, without an object for each: rows are made of all of them at once.
+
+    Args:
+        items: the items as they came.
+        frame: what their response says of them.
+    """
+
+    __slots__ = ("frame", "items")
+
+    def __init__(self, items: Sequence[Item], frame: RestFrame) -> None:
+        self.items = items
+        self.frame = frame
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Found]:
+        return map(Found, self.items, repeat(self.frame))
+
+    def __contains__(self, found: object) -> bool:
+        return any(found == one for one in self)
+
+
+def rows_of(found: Collection[Found], make: RowDecoder[RestFrame]) -> list[Row]:
+    """The rows of some items, those of one response at once."""
+    if isinstance(found, FoundPage):
+        return make.page(found.items, found.frame)
+    rows: list[Row] = []
+    for frame, same in groupby(found, key=itemgetter(1)):
+        rows += make.page([one.item for one in same], frame)
+    return rows
 
 
 FoundPages: TypeAlias = Generator[Collection[Found], None, None]
@@ -175,9 +210,9 @@ class RestResource(ScanRequests):
 
     def page(self, response: Response, places: Places, reading: Reading) -> Collection[Found]:
         """The items of one page that count."""
-        frame = self.frame(response, places)
         if not response.missing:
             self.backend.seen(places)
+        frame = self.frame(response, places)
         found = self.rows_in(response.items(), frame)
         if reading.wanted is None:
             return found

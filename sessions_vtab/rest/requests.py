@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from sessions_vtab.contract.backend import Context, Resource
 from sessions_vtab.contract.capability import Capability
-from sessions_vtab.contract.predicate import AllOf, fields
+from sessions_vtab.contract.predicate import AllOf, Value, fields
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.templates import Places, places_of
 from sessions_vtab.contract.values import accept
@@ -63,6 +63,9 @@ class Reading:
 
 _Foreseen = dict[AllOf, tuple[Scan, Reading]]
 
+Given = Mapping[str, tuple[Value, ...]]
+"""What conditions demand of columns: ``Scan.all_given``."""
+
 Spread = Callable[[str, Operation], Iterable[str]]
 """The values that a placeholder can have, from the operation that lists them."""
 
@@ -86,6 +89,7 @@ class ScanRequests(Resource):
         self.own = places_of(owner.name)
         self.sublist = spec.sublist
         self._rows_list = spec.list if spec.sublist else owner.list
+        self._list_places = () if owner.list is None else owner.list.places
         self._templates = {"name": spec.name, **named_by(spec, owner)}
 
     def declared(self) -> Capability:
@@ -134,14 +138,14 @@ class ScanRequests(Resource):
 
     def _products(self, places: Sequence[str], scan: Scan, spread: Spread) -> list[dict[str, str]]:
         """Every combination of the values that some placeholders have in a scan."""
-        values = [self.values(place, scan, spread) for place in places]
+        given = scan.all_given() if scan.where.terms else {}
+        values = [self.values(place, scan, spread, given) for place in places]
         return [dict(zip(places, one, strict=True)) for one in product(*values)]
 
-    def values(self, place: str, scan: Scan, spread: Spread) -> Sequence[str]:
-        """The values that a placeholder has in a scan."""
-        given = scan.given(place) if scan.where.terms else None
-        if given is not None:
-            return [str(value) for value in given]
+    def values(self, place: str, scan: Scan, spread: Spread, given: Given) -> Sequence[str]:
+        """The values that a placeholder has in a scan, of which ``given`` is what it demands."""
+        if place in given:
+            return list(map(str, given[place]))
         if place in scan.parameters:
             parameter = scan.parameters[place]
             return [] if parameter is None else [str(parameter)]
@@ -157,7 +161,7 @@ class ScanRequests(Resource):
         """The lists that a scan reads, or that its fan-out begins with."""
         if self.spec.parent and scan.path.fans_out:
             # LIMIT and conditions are about these rows, not about those of the parent.
-            about = set(self._list().places)
+            about = set(self._list_places)
             terms = (one for one in scan.where.terms if {f.column for f in fields(one)} <= about)
             yield from self.parent.lists(Scan(scan.path, AllOf(tuple(terms))), spread)
             return
@@ -166,7 +170,7 @@ class ScanRequests(Resource):
 
     def scopes(self, scan: Scan, spread: Spread) -> list[dict[str, str]]:
         """The values of the list's placeholders, for each list that a scan reads; all allowed."""
-        found = self._products(self._list().places, scan, spread)
+        found = self._products(self._list_places, scan, spread)
         return list(map(self.backend.allowed, found))
 
     @property
@@ -174,17 +178,11 @@ class ScanRequests(Resource):
         """The table whose rows these belong to."""
         return self.backend.resources[self.spec.parent]
 
-    def _list(self) -> List:
-        return self._declared_list(self.owner.list)
-
     def rows_list(self) -> List:
         """The list that has these rows."""
-        return self._declared_list(self._rows_list)
-
-    def _declared_list(self, found: List | None) -> List:
-        if found is None:
+        if self._rows_list is None:
             raise AssertionError(f"{self.where} has no list")  # No path reads one.
-        return found
+        return self._rows_list
 
     def list_call(self, places: Places, scan: Scan) -> RequestSpec:
         """The first page of a list."""
@@ -240,7 +238,7 @@ class ScanRequests(Resource):
         spec, get = self.owner.list, self.owner.get
         if spec is None or not keys or (self.spec.parent and not self.spec.listed):
             return False
-        if not set(spec.places) <= set(self.own):
+        if not set(self._list_places) <= set(self.own):
             return False  # What a key says does not tell which list it is in.
         if self.shows_hidden(scan):
             return True
@@ -251,7 +249,7 @@ class ScanRequests(Resource):
 
     def _scopes_of(self, keys: Sequence[Places]) -> list[dict[str, str]]:
         """The placeholders of the lists that hold some keys."""
-        places = self._list().places
+        places = self._list_places
         scopes = {tuple(one[place] for place in places) for one in keys}
         return [dict(zip(places, one, strict=True)) for one in sorted(scopes)]
 

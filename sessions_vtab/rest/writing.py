@@ -22,8 +22,7 @@ from sessions_vtab.fetch import Paginator, RequestSpec, Response, Sender
 from sessions_vtab.rest.access import noun, parent_column
 from sessions_vtab.rest.bodies import body_of, refused
 from sessions_vtab.rest.declaration import Operation, RestTable
-from sessions_vtab.rest.decoding import Found
-from sessions_vtab.rest.reading import RestResource
+from sessions_vtab.rest.reading import Found, RestResource
 
 _NOTHING = "Nothing was sent."
 

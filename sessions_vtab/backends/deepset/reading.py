@@ -197,12 +197,14 @@ class UploadSessionReader(_OfSessions, _WithTotal):
         found = super().known(column, places)
         return int(found == "true") if column == "is_expired" else found
 
-    def values(self, place: str, scan: rest.Scan, spread: rest.Spread) -> Sequence[str]:
+    def values(
+        self, place: str, scan: rest.Scan, spread: rest.Spread, given: rest.Given
+    ) -> Sequence[str]:
         """Conditions tell which of the two lists can have rows."""
         if place != "is_expired":
-            return super().values(place, scan, spread)
+            return super().values(place, scan, spread, given)
         kinds = {False, True}
-        expired, statuses = scan.given("is_expired"), scan.given("status")
+        expired, statuses = given.get("is_expired"), given.get("status")
         if expired is not None:
             kinds &= {bool(value) for value in expired if value in (0, 1)}
         if statuses is not None and set(statuses) <= _STATUSES:

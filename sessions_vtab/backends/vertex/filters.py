@@ -293,7 +293,13 @@ def texts_of(
     terms: Iterable[Predicate], listing: Listing, allowed: frozenset[Feature]
 ) -> list[Text]:
     """The filters of the lists that together hold the wanted rows, with what the user gives."""
-    # Scope columns are already part of the path.
-    ours = [one for one in terms if all(field.column not in tables.SCOPE for field in fields(one))]
+    ours = [one for one in terms if not _is_of_path(one)]
     texts = [compose(ours, allowed)] if listing.token else disjoint(ours, allowed)
     return [with_users(listing.filter, text, allowed) for text in texts]
+
+
+def _is_of_path(term: Predicate) -> bool:
+    """Whether a condition is on a scope column, which is part of the path already."""
+    if isinstance(term, Compare | Member | Null):  # Nearly all are.
+        return term.field.column in tables.SCOPE
+    return any(field.column in tables.SCOPE for field in fields(term))

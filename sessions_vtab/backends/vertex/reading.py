@@ -62,7 +62,8 @@ class _Listed(rest.RestResource):
 
     def listing(self, scan: rest.Scan) -> filters.Listing:
         """The list parameters that a statement gives."""
-        return filters.Listing.of(scan, self.where, self.page_size(scan))
+        size = self.page_size(scan) if scan.parameters else None
+        return filters.Listing.of(scan, self.where, size)
 
     def frame(self, response: rest.Response, places: rest.Places) -> rest.RestFrame:
         token = "" if response.missing else response.object().get("nextPageToken", "")
@@ -156,17 +157,21 @@ class SessionsTable(_Listed):
         order, edge = _order_and_end(scan.order, listing, ranges)
         own = "" if listing.chosen else _order_text([self.near])
         sent = _order_text(order) or listing.order or own
+        engines, by, pages = self.scopes(scan, spread), self.rows_list(), self.pages(scan)
+        queries = [
+            listing.query(text, sent, scan.limit)
+            for text in dict.fromkeys([text.text for text in texts])
+        ]
         asked = tuple(
-            rest.Asked(self.backend.call(self.rows_list(), engine, query=query), engine)
-            for engine in self.scopes(scan, spread)
-            for text in dict.fromkeys(text.text for text in texts)
-            for query in (listing.query(text, sent, scan.limit),)
+            [
+                rest.Asked(self.backend.call(by, engine, query=query), engine)
+                for engine in engines
+                for query in queries
+            ]
         )
-        features = frozenset().union(*(text.features for text in texts))
+        features = frozenset().union(*[text.features for text in texts])
         ends = len(asked) == 1 and not (order or listing.chosen or scan.limit)
-        # A sorted list stops at the end of the wanted range.
-        pages = self.pages(scan)
-        if edge is not None:
+        if edge is not None:  # A sorted list stops at the end of the wanted range.
             pages = rest.StopAfter(pages, _beyond(order[0], edge))
         whole = ends and not texts[0].text
         return _Lists(asked, lists=True, pages=pages, features=features, ends=ends, whole=whole)
@@ -324,7 +329,7 @@ def _order_and_end(
 
 def _order_text(order: Iterable[rest.Order]) -> str:
     """The ``orderBy`` parameter: ``create_time desc,update_time``."""
-    return ",".join(term.column + (" desc" if term.descending else "") for term in order)
+    return ",".join([term.column + (" desc" if term.descending else "") for term in order])
 
 
 def _engine(places: rest.Places) -> tuple[tuple[str, str], ...]:
