@@ -305,7 +305,7 @@ class AdkResource(LocalResource):
     """
 
     def __init__(self, relation: StoreTable, store: AdkStore) -> None:
-        super().__init__(relation, store, _WRITES)
+        super().__init__(replace(relation, writes=_WRITES), store)
         absent = ABSENT.get(self.table.name, frozenset())
         self.capability = replace(self.capability, absent=absent)
         self._file = store

@@ -4,41 +4,34 @@ Other tools can open the file as well: its tables have the same names as in SQL,
 times are UTC TEXT with a generated ``<name>_ms`` column for tools that read milliseconds. The store
 runs no model: ``integrate_session`` and ``use_session_for_improvement`` only record what was asked.
 
-Here is the store as a transactional backend; besides:
+Here is the store as a transactional backend, and its functions; besides:
 
 * `resource`: one of its tables as the engine uses it
 * `store`, `pending`: its connection, scans and transaction, and what waits in that
 * `file`, `ddl`: its file; `snapshots`: a snapshot's file
-* `tables`, `dialect`: columns, and scans as SQL of the file
+* `tables`, `dialect`: columns and what can be written, and scans as SQL of the file
 * `sessions`, `events`: writing sessions and events; `checks`: rules for ids, names and values
 * `uploads`, `participants`, `improvement`: what upload, chat and search sessions have besides
-* `routines`: functions
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Final, Self, TypeAlias
 
 import apsw
 
-from sessions_vtab.backends.local import events, participants, sessions, uploads
+from sessions_vtab.backends.local import events, improvement, participants, sessions, uploads
 from sessions_vtab.backends.local.file import MEMORY, located, tilde
 from sessions_vtab.backends.local.resource import LocalResource
-from sessions_vtab.backends.local.routines import routines
-from sessions_vtab.backends.local.snapshots import (
-    APPLICATION_ID,
-    VERSION,
-    WRITES,
-    Snapshot,
-    snapshot_at,
-)
+from sessions_vtab.backends.local.snapshots import APPLICATION_ID, VERSION, snapshot_at
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import RELATIONS
 from sessions_vtab.contract import times
-from sessions_vtab.contract.backend import Backend, Context, Transaction
+from sessions_vtab.contract.backend import Arguments, Backend, Context, Routine, Transaction
+from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.write import Action, Outcome, Write
 from sessions_vtab.errors import ConfigurationError, SessionsError, UnsupportedError
@@ -97,37 +90,24 @@ class LocalBackend(Backend):
     ) -> None:
         self.files = () if path == MEMORY else (path,)
         self._snapshot = None if path == MEMORY else snapshot_at(path, read_only=read_only)
-        if self._snapshot is not None:
-            self._open_snapshot(self._snapshot, path, source, clock)
-            return
-        # A store in memory is new, so there is nothing in it to protect.
-        self._store = Store(path, source, clock, read_only=read_only and path != MEMORY)
-        self.transaction: Transaction | None = self._store
-        self._tables = {
-            name: LocalResource(relation, self._store) for name, relation in RELATIONS.items()
-        }
-        self.resources = self._tables
-        self.routines = routines(self._store, self._tables)
-
-    def _open_snapshot(
-        self, snapshot: Snapshot, path: str, source: str, clock: Callable[[], int]
-    ) -> None:
-        """Opens a snapshot file: its own tables, read-only, without functions."""
-        self._store = Store(
-            path,
-            source,
-            clock,
-            read_only=True,
-            migrations=("",) * VERSION,
-            application=APPLICATION_ID,
-        )
-        self.transaction = None
-        self._tables = {
-            name: LocalResource(relation, self._store, WRITES)
-            for name, relation in snapshot.relations.items()
-        }
-        self.resources = self._tables
+        self.transaction: Transaction | None = None
         self.routines = {}
+        if self._snapshot is None:
+            # A store in memory is new, so there is nothing in it to protect.
+            self._store = Store(path, source, clock, read_only=read_only and path != MEMORY)
+            self.transaction, relations = self._store, RELATIONS
+            self.routines = _routines(self._store)
+        else:
+            migrations = ("",) * VERSION
+            self._store = Store(
+                *(path, source, clock),
+                read_only=True,
+                migrations=migrations,
+                application=APPLICATION_ID,
+            )
+            relations = self._snapshot.relations
+        self._tables = {name: LocalResource(one, self._store) for name, one in relations.items()}
+        self.resources = self._tables
 
     @classmethod
     def open(cls, source: Source) -> Self:
@@ -201,4 +181,58 @@ class LocalBackend(Backend):
             or outcome.key is None  # It was skipped.
         ):
             return outcome
-        return replace(outcome, row=self._tables[write.table].row("name", outcome.key))
+        return replace(outcome, row=self._tables[write.table].row(outcome.key))
+
+
+# Functions. Each runs in the open transaction or, without one, in its own.
+
+_Effect: TypeAlias = Callable[[Store, Arguments], list[Row]]
+
+_EFFECTS: Final[Mapping[str, _Effect]] = {
+    "append_event": events.append_event,
+    "undelete_session": sessions.undelete,
+    "truncate_session": participants.truncate,
+    "integrate_session": participants.integrate,
+    "bind_participant": participants.bind,
+    "unbind_participant": participants.unbind,
+    "close_upload_session": uploads.close,
+    "upload_file": uploads.upload,
+    "use_session_for_improvement": improvement.schedule,
+    "mark_session_irrelevant": improvement.mark_irrelevant,
+    "release_batch": improvement.release,
+}
+
+
+def _routines(store: Store) -> dict[str, Routine]:
+    """The functions of a store, by name."""
+    made = {name: _effect(store, effect) for name, effect in _EFFECTS.items()}
+    return {**made, "batch_sessions": _batch_sessions(store)}
+
+
+def _effect(store: Store, effect: _Effect) -> Routine:
+    def routine(arguments: Arguments, context: Context) -> Iterable[Row]:
+        own = not store.began
+        store.before_write(context)
+        try:
+            with store.translated():
+                store.flush()
+                store.touched.forget()
+                rows = effect(store, arguments)
+            if own:
+                store.commit()
+        except BaseException:
+            if own:
+                store.rollback()
+            raise
+        return rows
+
+    return routine
+
+
+def _batch_sessions(store: Store) -> Routine:
+    def routine(arguments: Arguments, context: Context) -> Iterator[Row]:
+        text, bindings = improvement.batch_query(store, arguments)
+        for page in store.pages(text, bindings, context):
+            yield from page
+
+    return routine

@@ -10,12 +10,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 from unicodedata import category
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract import times
 from sessions_vtab.contract.agent_events import text_of
 from sessions_vtab.contract.predicate import literal
+from sessions_vtab.contract.templates import encoded
 from sessions_vtab.contract.values import is_object, load_json
 from sessions_vtab.errors import (
     ConflictError,
@@ -38,24 +39,19 @@ def check_id(identifier: str, where: str) -> str:
     return identifier
 
 
-def quoted(identifier: str) -> str:
-    """Returns an id as one segment of a name."""
-    return quote(identifier, safe="")
-
-
 def session_name(session_id: str) -> str:
     """``sessions/{id}``."""
-    return "sessions/" + quoted(session_id)
+    return "sessions/" + encoded(session_id)
 
 
 def upload_session_name(session_id: str) -> str:
     """``upload_sessions/{id}``."""
-    return "upload_sessions/" + quoted(session_id)
+    return "upload_sessions/" + encoded(session_id)
 
 
 def child(parent: str, collection: str, identifier: str) -> str:
     """``{parent}/{collection}/{id}``."""
-    return f"{parent}/{collection}/{quoted(identifier)}"
+    return f"{parent}/{collection}/{encoded(identifier)}"
 
 
 def event_name(session_id: str, event_id: str) -> str:
@@ -76,26 +72,26 @@ def id_of(name: str, prefix: str) -> str | None:
         identifier = unquote(name[len(prefix) :], errors="strict")
     except UnicodeDecodeError:
         return None
-    return identifier if prefix + quoted(identifier) == name else None
+    return identifier if prefix + encoded(identifier) == name else None
 
 
-def given_id(values: Mapping[str, Any], where: str) -> str | None:
-    """Returns the id of a new row from ``session_id``, ``name`` or both; None if neither is given.
+def given_id(values: Mapping[str, Any], where: str, column: str = "session_id") -> str | None:
+    """Returns the id of a new row from its column, from ``name`` or both; None if neither is given.
 
     Raises:
         InvalidValueError: they contradict each other, or the id is not valid.
     """
-    session_id: str | None = values.get("session_id")
+    found: str | None = values.get(column)
     name = values.get("name")
     if name is not None:
         named = last_segment(name)
-        if session_id is not None and named != session_id:
+        if found not in {None, named}:
             raise InvalidValueError(
-                f"{where}: session_id {session_id!r:.60} does not match the last part of name"
+                f"{where}: {column} {found!r:.60} does not match the last part of name"
                 f" {name!r:.120}. Give only one of them. Nothing was written."
             )
-        session_id = named
-    return None if session_id is None else check_id(session_id, f"{where}.session_id")
+        found = named
+    return None if found is None else check_id(found, f"{where}.{column}")
 
 
 def new_id() -> str:
@@ -105,24 +101,25 @@ def new_id() -> str:
     return str(uuid4())
 
 
-_NAMES: Final = ("session_name", "session_of_name")
-
-
 def session_id_of(session: str) -> str:
     """Returns the id of a session given by id or by full name; ids contain no slash."""
     return last_segment(session) if "/" in session else session
 
 
-def session_of(values: Mapping[str, Any], where: str) -> str:
-    """Returns the session's id from ``session_id`` and ``session_name``, which must agree.
+def session_of(values: Mapping[str, Any], where: str, parent: str = "") -> str:
+    """Returns the session's id from ``session_id`` and names, which must agree.
+
+    Args:
+        values: canonical values of the columns; ``session_name`` is one of the names.
+        where: ``source.table``, for errors.
+        parent: name of the session within the name of a row; '' if that is not given.
 
     Raises:
-        MissingParameterError: neither is given.
+        MissingParameterError: nothing names a session.
         InvalidValueError: they name different sessions.
     """
     found: str | None = values.get("session_id")
-    for column in _NAMES:
-        name = values.get(column)
+    for name in (values.get("session_name"), parent or None):
         if name is None:
             continue
         identifier = last_segment(name)

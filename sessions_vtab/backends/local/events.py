@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn
-
-import apsw
+from typing import Any, Final
 
 from sessions_vtab.backends.local.checks import (
-    check_id,
-    last_segment,
+    given_id,
     new_id,
-    quoted,
     read_content,
     refuse_session,
     require_object,
+    session_id_of,
     session_of,
 )
 from sessions_vtab.backends.local.ddl import facts_of
-from sessions_vtab.backends.local.file import is_taken
 from sessions_vtab.backends.local.pending import Touched
+from sessions_vtab.backends.local.resource import response
 from sessions_vtab.backends.local.sessions import delta_of, merge_delta
 from sessions_vtab.backends.local.store import Store
-from sessions_vtab.backends.local.tables import EVENT_NAMES
+from sessions_vtab.backends.local.tables import EVENT_NAMES, RELATIONS
+from sessions_vtab.contract.backend import Arguments
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.tables import fact_columns
+from sessions_vtab.contract.templates import encoded
 from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, MissingParameterError
 
@@ -55,10 +54,21 @@ def insert(store: Store, write: Write) -> Outcome:
             return Outcome(write, OutcomeState.SKIPPED)
         raise
     name = str(row[0])
-    return Outcome(write, OutcomeState.SENT, whole(row) if write.returning else row, name)
+    return Outcome(write, OutcomeState.SENT, _whole(row) if write.returning else row, name)
 
 
-def whole(row: Row) -> Row:
+def append_event(store: Store, arguments: Arguments) -> list[Row]:
+    """``append_event``: appends one event, as INSERT INTO events does."""
+    values: dict[str, Any] = dict(arguments)
+    values["session_id"] = session_id_of(values.pop("session"))
+    if "/" not in values.get("name", "/"):
+        values["event_id"] = values.pop("name")
+    row = append(store, values, f"{store.source}.append_event")
+    name, session_name, _, event_id, *_ = row
+    return [(name, event_id, session_name, response(RELATIONS["events"].table, _whole(row)))]
+
+
+def _whole(row: Row) -> Row:
     """The row with the columns that are read from others, and the two of the statement rewriter."""
     stored = dict(zip(EVENT_NAMES, row, strict=True))
     shown, hidden = facts_of(fact_columns(), stored), facts_of(fact_columns(hidden=True), stored)
@@ -101,12 +111,7 @@ def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
         get("raw_event"),
         sequence,
     )
-    number = session.last_event
-    if event_id is None:
-        number = _numbered(store, session, session_id, body)
-        event_id = str(number)
-    else:
-        _given(store, session, session_id, event_id, body)
+    name, event_id, number = _stored(store, session, session_id, event_id, body)
     # The time of an old event does not make its session newer: an import keeps session times.
     updated = max(session.update_time, min(timestamp, now))
     store.touched.put(
@@ -120,7 +125,6 @@ def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
     )
     if delta:
         merge_delta(store, session_id, delta)
-    name = f"{session.name}/events/{quoted(event_id)}"
     return (name, session.name, session_id, event_id, *body)
 
 
@@ -140,38 +144,27 @@ def _session(store: Store, session_id: str, now: str) -> Touched:
     return session
 
 
-def _numbered(store: Store, session: Touched, session_id: str, body: Row) -> int:
-    """Writes the event under the next free number of its session, and returns that number."""
-    number = session.last_event
+def _stored(
+    store: Store, session: Touched, session_id: str, event_id: str | None, body: Row
+) -> tuple[str, str, int]:
+    """Writes the event under its own id, or else under the next free number of its session.
+
+    Returns:
+        Its name, its id, and the largest number that was given as an id.
+    """
+    number, given = session.last_event, event_id is not None
     while True:
-        number += 1
-        event_id = str(number)
-        name = f"{session.name}/events/{event_id}"
-        try:
-            store.run(_INSERT, (name, session_id, event_id, *body))
-        except apsw.ConstraintError as error:
-            if not is_taken(error):
-                raise
-            continue  # An event with this number as its id was inserted explicitly.
-        return number
-
-
-def _given(store: Store, session: Touched, session_id: str, event_id: str, body: Row) -> None:
-    """Writes the event under its own id."""
-    name = f"{session.name}/events/{quoted(event_id)}"
-    try:
-        store.run(_INSERT, (name, session_id, event_id, *body))
-    except apsw.ConstraintError as error:
-        if is_taken(error):
-            _refuse_event(store, session_id, event_id)
-        raise
-
-
-def _refuse_event(store: Store, session_id: str, event_id: str) -> NoReturn:
-    raise ConflictError(
-        f"{store.source}.events: session {session_id!r} already has an event {event_id!r}."
-        " Nothing was written; INSERT OR IGNORE skips existing events."
-    )
+        if event_id is None or not given:
+            number += 1
+            event_id = str(number)
+        name = f"{session.name}/events/{encoded(event_id) if given else event_id}"
+        if store.insert(_INSERT, (name, session_id, event_id, *body)):
+            return name, event_id, number
+        if given:  # Else an event with this number as its id was inserted explicitly.
+            raise ConflictError(
+                f"{store.source}.events: session {session_id!r} already has an event {event_id!r}."
+                " Nothing was written; INSERT OR IGNORE skips existing events."
+            )
 
 
 def _exists(store: Store, values: Mapping[str, Any]) -> bool:
@@ -179,27 +172,16 @@ def _exists(store: Store, values: Mapping[str, Any]) -> bool:
     found = store.row(
         "SELECT 1 FROM events e JOIN sessions s USING (session_id)"
         " WHERE e.name = s.name || '/events/' || ? AND s.session_id = ?",
-        (quoted(event_id or ""), session_id),
+        (encoded(event_id or ""), session_id),
     )
     return found is not None
 
 
 def _address(values: Mapping[str, Any], where: str) -> tuple[str, str | None]:
     """Returns the ids of session and event, from ids and names that must agree."""
-    name = values.get("name")
-    event_id: str | None = values.get("event_id")
-    if name is None:
-        session_id = session_of(values, where)
-        return session_id, None if event_id is None else check_id(event_id, f"{where}.event_id")
-    parent, _, last = str(name).rpartition("/events/")
-    named = last_segment(last)
-    if event_id is not None and event_id != named:
-        raise InvalidValueError(
-            f"{where}: event_id {event_id!r:.60} does not match the last part of name"
-            f" {name!r:.120}. Give only one of them. Nothing was written."
-        )
-    session_id = session_of({**values, "session_of_name": parent or None}, where)
-    return session_id, check_id(named, f"{where}.name")
+    event_id = given_id(values, where, "event_id")
+    parent = str(values.get("name", "")).rpartition("/events/")[0]
+    return session_of(values, where, parent), event_id
 
 
 def _sequence(values: Mapping[str, Any], session: Touched, where: str) -> int:

@@ -1,12 +1,11 @@
-"""One table of the store, as the engine uses it: its capability, scans, and writes as data."""
+"""One table of the store, as the engine uses it: its capability and scans; a row as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from sessions_vtab.backends.local.dialect import COLLATIONS, Select
 from sessions_vtab.backends.local.store import Store
@@ -18,105 +17,11 @@ from sessions_vtab.contract.capability import (
     Connective,
     Filter,
     HiddenRows,
-    Writes,
 )
-from sessions_vtab.contract.model import ColumnType, Table
-from sessions_vtab.contract.predicate import Compare, Op
+from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.predicate import Compare, Op, Value
 from sessions_vtab.contract.scan import Page, Row, Scan
-from sessions_vtab.contract.tables import FACT_COLUMNS, FACT_REMEDY
-
-_MUTABLE: Final = frozenset(
-    (
-        *("display_name", "labels", "state", "expire_time", "ttl", "description", "enabled"),
-        *("settings", "deleted", "search_query", "search_results", "search_meta"),
-        *("payload_filter", "sort_by", "is_irrelevant", "is_payload_search"),
-    )
-)
-
-WRITES: Final[Mapping[str, Writes]] = {
-    "sessions": Writes(
-        insert=_MUTABLE | {"name", "session_id", "user_id", "create_time", "update_time"},
-        update=_MUTABLE,
-        delete=True,
-        hints=MappingProxyType(
-            {
-                "name": "It is derived from session_id.",
-                "batch_id": (
-                    "Sessions inserted with a search_query are added to the batch"
-                    " that is collecting."
-                ),
-                "session_number": "The batch assigns it.",
-            }
-        ),
-    ),
-    "events": Writes(
-        insert=frozenset(
-            (
-                *("name", "session_name", "session_id", "event_id", "timestamp", "author"),
-                *("content", "text", "invocation_id", "actions", "error_code", "error_message"),
-                *("event_metadata", "raw_event", "sequence"),
-            )
-        ),
-        required=("author",),
-        hints=MappingProxyType(
-            {
-                "update": "Events are append-only; append another one.",
-                "delete": (
-                    "Events are append-only; they are removed with their session"
-                    " (DELETE FROM sessions, twice)."
-                ),
-                **dict.fromkeys(FACT_COLUMNS, FACT_REMEDY),
-            }
-        ),
-    ),
-    "event_parts": Writes(
-        hints=MappingProxyType(
-            {
-                "insert": "Parts are derived from events.content; use INSERT INTO events.",
-                "update": "Parts are derived from events.content, and events are append-only.",
-                "delete": "Parts are derived from events.content, and events are append-only.",
-            }
-        )
-    ),
-    "upload_sessions": Writes(
-        insert=frozenset(
-            (
-                *("name", "session_id", "write_mode", "parallel_processing_enabled"),
-                "expires_in_seconds",
-            )
-        ),
-        update=frozenset(("status",)),
-        delete=True,
-        hints=MappingProxyType(
-            {
-                "status": (
-                    "A new upload session is always OPEN; close it with SELECT * FROM"
-                    " close_upload_session(session)."
-                ),
-                "expire_time": "Give expires_in_seconds (1 to 86400) on INSERT.",
-            }
-        ),
-    ),
-    "upload_session_files": Writes(
-        hints=MappingProxyType(
-            {
-                "insert": "Upload with SELECT * FROM upload_file(session, file_name, content).",
-                "update": (
-                    "To replace a file, upload it again into a session with write_mode OVERWRITE."
-                ),
-                "delete": "Files are removed with their session: DELETE FROM upload_sessions.",
-            }
-        )
-    ),
-    "participants": Writes(
-        insert=frozenset(["name", "session_name", "session_id", "participant", "participant_type"]),
-        required=("participant",),
-        delete=True,
-        hints=MappingProxyType({"update": "DELETE the binding and INSERT another one."}),
-    ),
-}
-"""By table name. An UPDATE may set a column that cannot change only to its current value."""
-
+from sessions_vtab.contract.values import dump_json
 
 # Estimated rows of a full read and of one session, which make the planner start with the smaller
 # table, and follow a session to its events rather than each event to its session.
@@ -130,12 +35,11 @@ class LocalResource(Resource):
     Args:
         relation: the columns of the table, and how they are read.
         store: the store of the table.
-        writes: the supported changes; None for those of the store's table of that name.
     """
 
-    def __init__(self, relation: StoreTable, store: Store, writes: Writes | None = None) -> None:
+    def __init__(self, relation: StoreTable, store: Store) -> None:
         self.table = relation.table
-        self.capability = _capability(relation, writes or WRITES[relation.table.name])
+        self.capability = _capability(relation)
         self._select = Select(relation)
         self._store = store
 
@@ -147,13 +51,13 @@ class LocalResource(Resource):
             return iter((self._store.looked_up(text, bindings, context),))
         return self._store.pages(text, bindings, context)
 
-    def row(self, column: str, value: str) -> Row | None:
-        """Returns the complete row with a value in a unique column, even if expired or deleted."""
-        found: Row | None = self._store.row(self._select.one(column), (self._store.now(), value))
+    def row(self, name: str) -> Row | None:
+        """Returns the complete row with a name, even if it is expired or deleted."""
+        found: Row | None = self._store.row(self._select.one("name"), (self._store.now(), name))
         return found
 
 
-def _capability(relation: StoreTable, writes: Writes) -> Capability:
+def _capability(relation: StoreTable) -> Capability:
     table = relation.table
     filters = _filters(table)
     orders = tuple(column.name for column in real_columns(table))
@@ -167,7 +71,7 @@ def _capability(relation: StoreTable, writes: Writes) -> Capability:
     )
     return Capability(
         (*lookups, *_of_session(relation, listing), listing),
-        writes,
+        relation.writes,
         rows=_ROWS.get(table.name, 1_000),
         remote=False,
         hides=HiddenRows("deleted", "include_deleted") if relation.unless else None,
@@ -196,3 +100,30 @@ def _filters(table: Table) -> tuple[Filter, ...]:
         if column.type is ColumnType.JSON
     )
     return plain + keyed
+
+
+def response(table: Table, row: Row, extra: Mapping[str, Any] | None = None) -> str:
+    """Returns a row as a JSON object, in which JSON columns are JSON values.
+
+    Args:
+        table: the table of the row.
+        row: the values of all columns.
+        extra: further members of the object.
+    """
+    members = [
+        _joined(column.name, _as_json(column, value))
+        for column, value in zip(table.columns, row, strict=True)
+        if value is not None
+    ]
+    members += [_joined(name, dump_json(value)) for name, value in (extra or {}).items()]
+    return "{" + ",".join(members) + "}"
+
+
+def _as_json(column: Column, value: Value) -> str:
+    if column.type is ColumnType.JSON and isinstance(value, str):
+        return value
+    return dump_json(value)
+
+
+def _joined(name: str, value: str) -> str:
+    return f"{dump_json(name)}:{value}"

@@ -12,13 +12,19 @@ from collections.abc import Mapping
 from os import urandom
 from typing import Any, Final, NoReturn
 
-import apsw
-
-from sessions_vtab.backends.local.checks import check_session, expiry, given_id, session_name
-from sessions_vtab.backends.local.file import is_taken
+from sessions_vtab.backends.local.checks import (
+    check_session,
+    expiry,
+    given_id,
+    session_id_of,
+    session_name,
+)
 from sessions_vtab.backends.local.improvement import register
+from sessions_vtab.backends.local.participants import answer
 from sessions_vtab.backends.local.store import Store
+from sessions_vtab.contract.backend import Arguments
 from sessions_vtab.contract.predicate import literal
+from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.values import dump_json, load_json
 from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError, UnsupportedError
@@ -116,13 +122,14 @@ def delete(store: Store, write: Write) -> Outcome:
     return Outcome(write, OutcomeState.SENT, key=write.key)
 
 
-def undelete(store: Store, session_id: str) -> None:
-    """Restores a soft-deleted session.
+def undelete(store: Store, arguments: Arguments) -> list[Row]:
+    """``undelete_session``: restores a soft-deleted session.
 
     Raises:
         NotFoundError: the session does not exist or has expired.
         ConflictError: the session is not deleted.
     """
+    session_id = session_id_of(str(arguments["session"]))
     row = store.row(
         "SELECT deleted FROM sessions WHERE session_id = ?"
         " AND (expire_time IS NULL OR expire_time > ?)",
@@ -138,6 +145,7 @@ def undelete(store: Store, session_id: str) -> None:
         "UPDATE sessions SET deleted = 0, update_time = ? WHERE session_id = ?",
         (store.now(), session_id),
     )
+    return [answer(store, session_id)]
 
 
 def _create(
@@ -153,11 +161,7 @@ def _create(
         *(get(column) for column in _PLAIN),
         *(get(column, default) for column, default in _FLAGS.items()),
     )
-    try:
-        store.run(_INSERT, row)
-    except apsw.ConstraintError as error:
-        if not is_taken(error):
-            raise
+    if not store.insert(_INSERT, row):
         return False
     own = _own_state(store, get("state"), user_id)
     if own != get("state"):

@@ -28,8 +28,9 @@ VERSION: Final = 1
 """``PRAGMA user_version`` of a snapshot that this code writes and reads."""
 
 _HINT: Final = "A snapshot is read-only; write to the source it was taken from."
-WRITES: Final = Writes(hints=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), _HINT)))
-"""The writes that a snapshot supports: none."""
+_WRITES: Final = Writes(
+    hints=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), _HINT))
+)
 
 _CORE: Final = (
     schema.SESSIONS,
@@ -117,7 +118,7 @@ def _read(connection: apsw.Connection, path: str) -> Snapshot:
     }
     stored = relations["events"].table.names if "events" in relations else ()
     if "event_parts" not in relations and "content" in stored:
-        relations["event_parts"] = derived_parts(stored)
+        relations["event_parts"] = replace(derived_parts(stored), writes=_WRITES)
     return Snapshot(f"snapshot of {source} ({backend}), {finished} UTC", relations)
 
 
@@ -144,6 +145,7 @@ def _relation(
         "r",
         tie="r.sequence" if "sequence" in columns else "r.rowid",
         lookups=(("get", (key,)),),
+        writes=_WRITES,
     )
 
 

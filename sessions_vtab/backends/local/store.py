@@ -12,7 +12,7 @@ from typing import Any, Final
 import apsw
 
 from sessions_vtab.backends.local.ddl import APPLICATION_ID, MIGRATIONS
-from sessions_vtab.backends.local.file import MEMORY, Opening, stale, translate
+from sessions_vtab.backends.local.file import MEMORY, Opening, is_taken, stale, translate
 from sessions_vtab.backends.local.pending import OpenScan, TouchedSessions
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Context
@@ -188,6 +188,16 @@ class Store:
         """Returns the only row of a statement; None if it has no row."""
         rows = self.connection.execute(sql, bindings).fetchall()
         return rows[0] if rows else None
+
+    def insert(self, sql: str, bindings: Sequence[Any]) -> bool:
+        """Executes an INSERT; false if there is a row with its key."""
+        try:
+            self.connection.execute(sql, bindings)
+        except apsw.ConstraintError as error:
+            if not is_taken(error):
+                raise
+            return False
+        return True
 
     def looked_up(self, sql: str, bindings: Sequence[Any], context: Context) -> Page:
         """Returns the rows of a SELECT that finds at most one."""

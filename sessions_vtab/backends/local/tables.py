@@ -8,10 +8,13 @@ from typing import Final
 
 from sessions_vtab.backends.local.checks import event_name, id_of
 from sessions_vtab.backends.local.ddl import expressions, part_columns, parts_of
+from sessions_vtab.contract.capability import Writes
 from sessions_vtab.contract.model import Column, Table
 from sessions_vtab.contract.tables import (
     AGENT_EVENTS,
     EVENT_PARTS,
+    FACT_COLUMNS,
+    FACT_REMEDY,
     PARTICIPANTS,
     SESSIONS,
     UPLOAD_SESSION_COLUMNS,
@@ -43,6 +46,8 @@ class StoreTable:
         lookups: paths that find at most one row, and the columns that identify it.
         composed: composes the row's name from the columns of the second lookup, if only the name
             has an index.
+        writes: the supported changes. An UPDATE may set a column that cannot change only to its
+            current value.
     """
 
     table: Table
@@ -57,6 +62,7 @@ class StoreTable:
     )
     lookups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     composed: Callable[..., str] | None = None
+    writes: Writes = field(default_factory=Writes)
 
     def expression(self, column: str) -> str:
         """Returns the SQL of a column."""
@@ -85,6 +91,14 @@ _STATE: Final = """(nullif('{' || concat_ws(',',
 _BY_NAME: Final = ("get", ("name",))
 _BY_ID: Final = ("get by id", ("session_id",))
 
+_MUTABLE: Final = frozenset(
+    (
+        *("display_name", "labels", "state", "expire_time", "ttl", "description", "enabled"),
+        *("settings", "deleted", "search_query", "search_results", "search_meta"),
+        *("payload_filter", "sort_by", "is_irrelevant", "is_payload_search"),
+    )
+)
+
 _NOT_EXPIRED: Final = f"(s.expire_time IS NULL OR s.expire_time > {NOW})"
 
 _SESSIONS: Final = StoreTable(
@@ -105,6 +119,17 @@ _SESSIONS: Final = StoreTable(
         frozenset(("deleted", "expire_time")): "",
     },
     lookups=(_BY_NAME, _BY_ID),
+    writes=Writes(
+        insert=_MUTABLE | {"name", "session_id", "user_id", "create_time", "update_time"},
+        update=_MUTABLE,
+        delete=True,
+        hints={
+            "name": "It is derived from session_id.",
+            "batch_id": "Sessions inserted with a search_query are added to the batch that is"
+            " collecting.",
+            "session_number": "The batch assigns it.",
+        },
+    ),
 )
 
 
@@ -130,6 +155,22 @@ _EVENTS: Final = StoreTable(
     same_as={"session_name": ("session_id", _session_id)},
     lookups=(_BY_NAME, ("get by id", ("session_id", "event_id"))),
     composed=event_name,
+    writes=Writes(
+        insert=frozenset(
+            (
+                *("name", "session_name", "session_id", "event_id", "timestamp", "author"),
+                *("content", "text", "invocation_id", "actions", "error_code", "error_message"),
+                *("event_metadata", "raw_event", "sequence"),
+            )
+        ),
+        required=("author",),
+        hints={
+            "update": "Events are append-only; append another one.",
+            "delete": "Events are append-only; they are removed with their session"
+            " (DELETE FROM sessions, twice).",
+            **dict.fromkeys(FACT_COLUMNS, FACT_REMEDY),
+        },
+    ),
 )
 
 EVENT_NAMES: Final = tuple(column.name for column in _EVENTS.table.visible if not column.derived)
@@ -156,6 +197,15 @@ _EVENT_PARTS: Final = StoreTable(
     "p",
     alive=_of_living_session("e"),
     same_as={"session_name": ("session_id", _session_id)},
+    writes=Writes(
+        hints={
+            "insert": "Parts are derived from events.content; use INSERT INTO events.",
+            **dict.fromkeys(
+                ("update", "delete"),
+                "Parts are derived from events.content, and events are append-only.",
+            ),
+        }
+    ),
 )
 
 
@@ -197,6 +247,21 @@ _UPLOAD_SESSIONS: Final = StoreTable(
     },
     "u",
     lookups=(_BY_NAME, _BY_ID),
+    writes=Writes(
+        insert=frozenset(
+            (
+                *("name", "session_id", "write_mode", "parallel_processing_enabled"),
+                "expires_in_seconds",
+            )
+        ),
+        update=frozenset(("status",)),
+        delete=True,
+        hints={
+            "status": "A new upload session is always OPEN; close it with SELECT * FROM"
+            " close_upload_session(session).",
+            "expire_time": "Give expires_in_seconds (1 to 86400) on INSERT.",
+        },
+    ),
 )
 
 _UPLOAD_SESSION_FILES: Final = StoreTable(
@@ -206,6 +271,14 @@ _UPLOAD_SESSION_FILES: Final = StoreTable(
     "f",
     same_as={"session_name": ("session_id", _upload_session_id)},
     lookups=(_BY_NAME,),
+    writes=Writes(
+        hints={
+            "insert": "Upload with SELECT * FROM upload_file(session, file_name, content).",
+            "update": "To replace a file, upload it again into a session with write_mode"
+            " OVERWRITE.",
+            "delete": "Files are removed with their session: DELETE FROM upload_sessions.",
+        }
+    ),
 )
 
 _PARTICIPANTS: Final = StoreTable(
@@ -216,6 +289,12 @@ _PARTICIPANTS: Final = StoreTable(
     lookups=(_BY_NAME, ("get by id", ("session_id", "participant"))),
     alive=f"s.deleted = 0 AND {_NOT_EXPIRED}",
     same_as={"session_name": ("session_id", _session_id)},
+    writes=Writes(
+        insert=frozenset(("name", "session_name", "session_id", "participant", "participant_type")),
+        required=("participant",),
+        delete=True,
+        hints={"update": "DELETE the binding and INSERT another one."},
+    ),
 )
 
 RELATIONS: Final[Mapping[str, StoreTable]] = {
