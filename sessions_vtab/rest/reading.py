@@ -203,7 +203,7 @@ class RestResource(ScanRequests):
         """The wanted items in the order they were asked for; reads until all are there."""
         found: dict[tuple[str, ...], Found] = {}
         for page in pages:
-            found |= {self._key(one): one for one in page}
+            found |= {self.key_of(one): one for one in page}
             if len(found) == len(ranks):
                 break
         return [found[key] for key in sorted(found, key=ranks.__getitem__)]
@@ -216,7 +216,7 @@ class RestResource(ScanRequests):
         found = self.rows_in(response.items(), frame)
         if reading.wanted is None:
             return found
-        return [one for one in found if self._key(one) in reading.wanted]
+        return [one for one in found if self.key_of(one) in reading.wanted]
 
     def rows_in(self, items: Sequence[Item], frame: RestFrame) -> FoundPage:
         """The rows that some items of a page are."""
@@ -226,7 +226,8 @@ class RestResource(ScanRequests):
         """What the items of a response have in common."""
         return RestFrame(response.what, places)
 
-    def _key(self, found: Found) -> tuple[str, ...]:
+    def key_of(self, found: Found) -> tuple[str, ...]:
+        """The values of an item's name, in the order of ``own``."""
         places = self.items.places(found.item, found.frame)
         return tuple(places[place] for place in self.own)
 

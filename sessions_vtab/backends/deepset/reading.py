@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar, Final
 
 from sessions_vtab import rest
@@ -187,6 +188,12 @@ class _OfSessions(rest.RestResource):
         found = super().keys(scan)
         return found and [{**one, "session_id": one["session_id"].lower()} for one in found]
 
+    def found(self, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
+        """Each row once: a small first page is read again, and a list may change meanwhile."""
+        seen: set[Value] = set()
+        with closing(super().found(scan, reader)) as pages:
+            yield from (_fresh(self, page, seen) for page in pages)
+
 
 class UploadSessionReader(_OfSessions, _WithTotal):
     """Rows of ``upload_sessions``: by id, or by the lists of active and expired ones."""
@@ -217,12 +224,18 @@ class UploadSessionReader(_OfSessions, _WithTotal):
         if keys is None or not scan.columns & _LISTED:
             return super().reading(scan, spread)
         return rest.Reading(
-            tuple(self._list_of(one, "false") for one in _workspaces(keys)), lists=True
+            tuple(self.list_of(one, "false") for one in _workspaces(keys)), lists=True
         )
 
-    def _list_of(self, workspace: str, expired: str) -> rest.Asked:
+    def list_of(self, workspace: str, expired: str) -> rest.Asked:
+        """All active upload sessions of a workspace (``false``), or all expired ones."""
         places = {"workspace": workspace, "is_expired": expired}
-        return rest.Asked(self.list_call(places, rest.Scan(self.capability.paths[-1])), places)
+        return rest.Asked(self.list_call(places, self._whole), places)
+
+    @property
+    def _whole(self) -> rest.Scan:
+        """A read of whole lists."""
+        return rest.Scan(self.capability.paths[-1])
 
     def found(self, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
         """With one more request per row if a column needs it."""
@@ -236,48 +249,24 @@ class UploadSessionReader(_OfSessions, _WithTotal):
                 may = [o for o in page if statuses is None or o.item.get("status") in statuses]
                 yield from self._detailed(may, reader) if scan.columns & _DETAILED else [may]
 
-    def items_of(
-        self, reading: rest.Reading, scan: rest.Scan, reader: rest.Reader
-    ) -> rest.FoundPages:
-        """Each once, even if a list changes while it is read."""
-        seen: set[Value] = set()
-        with closing(super().items_of(reading, scan, reader)) as pages:
-            yield from (_fresh(self, page, seen) for page in pages)
-
     def _sessions_by_key(self, keys: Sequence[rest.Places], reader: rest.Reader) -> rest.FoundPages:
         """Reads lists, the active one first, until all wanted sessions are found.
 
         The rows have the order of the keys, as where a GET finds each.
         """
-        missing = {_key(one): one for one in keys}
+        missing = {tuple(map(one.__getitem__, self.own)): one for one in keys}
         ranks, found = {key: rank for rank, key in enumerate(missing)}, list[rest.Found]()
-        for workspace in _workspaces(keys):
-            for expired in ("false", "true"):
-                if any(key[0] == workspace for key in missing):
-                    pages = self._found_in(workspace, expired, missing, reader)
-                    found += (one for page in pages for one in page)
+        for workspace, expired in product(_workspaces(keys), ("false", "true")):
+            asked = self.list_of(workspace, expired)
+            reading = rest.Reading((asked,), lists=True)
+            with closing(self.chain(asked, reading, self._whole, reader)) as pages:
+                while any(key[0] == workspace for key in missing) and (page := next(pages, ())):
+                    found += [one for one in page if missing.pop(self.key_of(one), None)]
         # Sessions in no list are requested too, because only the service knows whether they exist.
-        asked = tuple(map(self.get_of, missing.values()))
-        got = self.got(rest.Reading(asked, lists=False), reader)
+        asked_one = tuple(map(self.get_of, missing.values()))
+        got = self.got(rest.Reading(asked_one, lists=False), reader)
         found += (one for page in got for one in page)
-        yield sorted(found, key=lambda one: ranks[_key(self.decoder.places(one.item, one.frame))])
-
-    def _found_in(
-        self,
-        workspace: str,
-        expired: str,
-        missing: dict[tuple[str, str], rest.Places],
-        reader: rest.Reader,
-    ) -> rest.FoundPages:
-        asked = self._list_of(workspace, expired)
-        with closing(reader.pages(asked.call, UploadSessionPages())) as responses:
-            for response in responses:
-                page = self.page(response, asked.places, rest.Reading((asked,), lists=True))
-                keyed = [(_key(self.decoder.places(o.item, o.frame)), o) for o in page]
-                picked = [one for key, one in keyed if missing.pop(key, None) is not None]
-                yield picked
-                if all(key[0] != workspace for key in missing):
-                    return
+        yield sorted(found, key=lambda one: ranks[self.key_of(one)])
 
     def _detailed(self, page: Sequence[rest.Found], reader: rest.Reader) -> rest.FoundPages:
         """The rows of a page with what only a GET of each has; those that are read so have it."""
@@ -293,10 +282,6 @@ def detail_of(response: rest.Response) -> dict[str, object]:
     if not response.missing:
         _session_id(body, rest.DecodeContext(response.what))
     return body
-
-
-def _key(places: rest.Places) -> tuple[str, str]:
-    return places["workspace"], places["session_id"]
 
 
 def _workspaces(keys: Iterable[rest.Places]) -> list[str]:
@@ -315,12 +300,6 @@ class UploadSessionFileReader(_OfSessions):
             return
         for status in given:
             yield rest.Asked(call.with_query(ingestion_status=str(status)), places)
-
-    def found(self, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
-        """A small first page is read again with the full ones."""
-        seen: set[Value] = set()
-        with closing(super().found(scan, reader)) as pages:
-            yield from (_fresh(self, page, seen) for page in pages)
 
 
 class FileReader(_WithTotal):

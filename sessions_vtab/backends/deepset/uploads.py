@@ -83,6 +83,7 @@ class UploadSessionWriter(rest.Writer):
     """Rows of ``upload_sessions``: INSERT opens one, UPDATE closes one."""
 
     backend: DeepsetBackend
+    resource: reading.UploadSessionReader
 
     def made(self, write: rest.Write, response: rest.Response, places: rest.Places) -> rest.Found:
         """The new session, whose upload target is kept."""
@@ -103,17 +104,14 @@ class UploadSessionWriter(rest.Writer):
     def look(self, places: rest.Places, sender: rest.Sender) -> rest.Found | None:
         """The answer to the session's GET, and its row of a list."""
         found = super().look(places, sender)
-        listed = self.spec.list
-        if found is None or listed is None:
-            return found
-        path = self.resource.capability.paths[-1]
+        if found is None:
+            return None
         for expired in ("false", "true"):
-            inside = {**places, "is_expired": expired}
-            call = self.resource.list_call(inside, rest.Scan(path))
-            for response in rest.pages_of(call, reading.UploadSessionPages(), sender.send):
+            asked = self.resource.list_of(places["workspace"], expired)
+            for response in rest.pages_of(asked.call, reading.UploadSessionPages(), sender.send):
                 for item in response.items():
                     if item.get("session_id") == places["session_id"]:
-                        frame = rest.RestFrame(response.what, inside)
+                        frame = rest.RestFrame(response.what, {**places, **asked.places})
                         return rest.Found({**found.item, **item}, frame)
         return found
 
