@@ -79,9 +79,7 @@ class _AdkSessions(rest.Writer):
 
 def _events(item: rest.Item, frame: rest.RestFrame) -> list[rest.Item]:
     """The events of a session; the server never leaves the list out."""
-    events = item.get("events")
-    if not isinstance(events, list) or not all(isinstance(one, dict) for one in events):
-        raise frame.wrong("events", "a list of objects")
+    events = rest.objects_of(item, "events", frame, required=True)
     return [{**event, _PLACE: number} for number, event in enumerate(events, 1)]
 
 

@@ -116,6 +116,7 @@ from sessions_vtab.rest.declaration import (
     RestTable,
     Update,
 )
+from sessions_vtab.rest.decoding import objects_of
 from sessions_vtab.rest.functions import response_of
 from sessions_vtab.rest.reading import Found, FoundPage, FoundPages, RestResource
 from sessions_vtab.rest.requests import Asked, Given, Reading, Spread
@@ -127,7 +128,7 @@ __all__ += ["EQUALITY", "RANGE", "Capability", "Connective", "Filter", "HiddenRo
 __all__ += ["AfterPages", "NumberedPages", "Paginator", "SinglePage", "StopAfter", "TokenPages"]
 __all__ += ["DecodeContext", "Getter", "OfPage", "RestFrame", "RowDecoder"]
 __all__ += ["epoch_of", "flag_of", "json_of", "null_if", "number_of"]
-__all__ += ["text_of", "time_of", "value_of"]
+__all__ += ["objects_of", "text_of", "time_of", "value_of"]
 __all__ += ["Body", "Sent", "body_of", "json_array", "json_object", "refused", "rfc3339"]
 __all__ += ["Asked", "Change", "Given", "Reading", "RestResource", "Spread", "Writer"]
 __all__ += ["Counted", "Found", "FoundPage", "FoundPages", "Item", "Order", "Page", "Row", "Scan"]

@@ -18,7 +18,7 @@ from sessions_vtab.contract.capability import (
 from sessions_vtab.contract.model import Table
 from sessions_vtab.contract.predicate import Compare, Member, Op, Predicate, Value, fields
 from sessions_vtab.contract.templates import name_of, parse_name, places_of
-from sessions_vtab.rest.declaration import Delete, Insert, RestTable, Update
+from sessions_vtab.rest.declaration import Delete, Get, Insert, List, RestTable, Update
 
 _ONE = frozenset((Op.EQ,))
 _ANY = EQUALITY | RANGE | {Op.NE, Op.IS_NULL, Op.IS_NOT_NULL}
@@ -102,7 +102,7 @@ def _gets(
     if operation is None:
         return
     many, verb = bool(table.parent), _verb(table)
-    takes = operation.takes if table.sublist or not many else ()
+    takes = _narrowing(operation) if table.sublist or not many else ()
     shown = (*_shown(table), *takes)
     own = table.list if table.sublist else None
     way = AccessPath(
@@ -194,8 +194,6 @@ def _lists(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iter
     own = places_of(owner.name)
     # With ``each`` it is read for each value of a place, though no key has several.
     one_list = (fans_out or not table.parent) and {*keys, *given}.issuperset(places)
-    filters = (Filter(column, _ONE, exact=spec.exact) for column in spec.filters)
-    taken = (*filters, *spec.takes) if not table.parent else ()
     yield AccessPath(
         "fan-out" if fans_out else "list",
         keys,
@@ -205,7 +203,7 @@ def _lists(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iter
                 for one in places
                 if one in table.table.positions and (one in own or one not in keys)
             ),
-            *(table.list.takes if table.list is not None and table.sublist else taken),
+            *(_narrowing(table.list) if table.list is not None else ()),
             *_shown(table),
         ),
         orders=() if table.parent else spec.orders,
@@ -217,6 +215,13 @@ def _lists(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iter
         grouped=parent_column(table, owner) if fans_out else "",
         grouped_id=own[-1] if one_list else "",
     )
+
+
+def _narrowing(operation: Get | List) -> tuple[Filter, ...]:
+    """The conditions that narrow what an operation reads."""
+    filters = operation.filters if isinstance(operation, List) else {}
+    exact = isinstance(operation, List) and operation.exact
+    return (*(Filter(column, _ONE, exact=exact) for column in filters), *operation.takes)
 
 
 def _fan_out(table: RestTable, owner: RestTable) -> str:

@@ -1,10 +1,12 @@
-"""Checks a REST declaration before anything is made of it: names, placeholders, parents."""
+"""Checks a REST declaration before anything is made of it: names, placeholders, parents.
+
+The columns of filters and orders are checked by ``contract.verify``, as for every backend.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sessions_vtab.contract.capability import Filter
 from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.contract.templates import places_of
@@ -101,26 +103,16 @@ def _of_reading(table: RestTable, owner: RestTable) -> Iterator[str]:
     known = places_of(owner.name)
     if table.get is not None:
         yield from _of_operation("get", table.get, known)
-        yield from _of_taken("get", table.get.takes, table)
     if table.list is not None:
         known = known if table.parent else (*known, *table.table.names)
-        yield from _of_list(table.list, table, known)
+        yield from _of_list(table.list, known)
 
 
-def _of_list(listed: List, table: RestTable, known: Sequence[str]) -> Iterator[str]:
+def _of_list(listed: List, known: Sequence[str]) -> Iterator[str]:
     yield from _of_operation("list", listed, known)
-    yield from _of_taken("list", listed.takes, table)
-    for part in ("filters", "orders", "ascending"):
-        problems = _unknown(getattr(listed, part), table.table.names, "column")
-        yield from (f"list: {part}: {one}" for one in problems)
     yield from (f"list: each: {one}" for one in _unknown(listed.each, known, "placeholder"))
     if listed.pages.cap is not None and not listed.pages.size:
         yield "list: pages: size and cap go together: the parameter, and its largest value."
-
-
-def _of_taken(what: str, takes: Iterable[Filter], table: RestTable) -> Iterator[str]:
-    columns = [one.column for one in takes]
-    yield from (f"{what}: takes: {one}" for one in _unknown(columns, table.table.names, "column"))
 
 
 def _of_writes(table: RestTable) -> Iterator[str]:

@@ -147,18 +147,25 @@ def _placed(name: str) -> OfPage[RestFrame, Value]:
 
 
 def items_inside(table: RestTable, item: Item, frame: RestFrame) -> list[Item]:
-    """The items of a table's rows inside an item of its parent; absent or null holds none.
-
-    Raises:
-        ProtocolError: the field holds anything but a list of objects.
-    """
+    """The items of a table's rows inside an item of its parent."""
     if callable(table.inside):
         return list(table.inside(item, frame))
-    found: Any = item.get(table.inside)
-    if found is None:
+    return objects_of(item, table.inside, frame)
+
+
+def objects_of(
+    item: Item, field: str, frame: DecodeContext, *, required: bool = False
+) -> list[Item]:
+    """The objects in a field that is a list; absent or null holds none, unless it is required.
+
+    Raises:
+        ProtocolError: the field holds anything else.
+    """
+    found: Any = item.get(field)
+    if found is None and not required:
         return []
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise frame.wrong(table.inside, "a list of objects")
+        raise frame.wrong(field, "a list of objects")
     return found
 
 

@@ -13,11 +13,12 @@ import pytest
 
 from sessions_vtab import connect
 from sessions_vtab.contract.backend import Backend, Resource
-from sessions_vtab.contract.capability import AccessPath, Capability, Filter, Writes
+from sessions_vtab.contract.capability import EQUALITY, AccessPath, Capability, Filter, Writes
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.model import Column, ColumnType, Function, Table
 from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.verify import verify
 from sessions_vtab.errors import ConfigurationError, ProtocolError, UnknownOutcomeError
 from sessions_vtab.fetch import ResponseMatcher, TokenPages
 from sessions_vtab.rest import (
@@ -64,7 +65,9 @@ VERB = RestFunction(FUNCTIONS["truncate_session"], Operation("POST /tickets/{id}
 def opened(*tables: RestTable, functions: tuple[RestFunction, ...] = (), **more: Any) -> Any:
     members = {"name": "tickets", "title": "Tickets", "tables": tables, **more}
     kind = type("Tickets", (RestBackend,), {**members, "functions_declared": functions})
-    return kind.open(Source("t", "tickets", "", {"base_url": "http://127.0.0.1:1"}))
+    backend = kind.open(Source("t", "tickets", "", {"base_url": "http://127.0.0.1:1"}))
+    verify(backend)
+    return backend
 
 
 def _bent(**change: Any) -> Callable[[], Any]:
@@ -84,10 +87,21 @@ def _bent(**change: Any) -> Callable[[], Any]:
         (_bent(get=Get("/tickets/{id}")), "get: '/tickets/{id}' is not a method and a path"),
         (
             _bent(list=List("GET /tickets", filters={"ownr": "owner"})),
-            "list: filters: there is no column ownr. Did you mean owner",
+            "path 'list': filters: there is no column ownr. Did you mean owner",
         ),
         (_bent(list=List("GET /tickets", orders=("vots",))), "orders: .*Did you mean votes"),
-        (_bent(list=List("GET /tickets", ascending=("x",))), "list: ascending: .*no column x"),
+        (_bent(list=List("GET /tickets", ascending=("x",))), "path 'list': orders: .*no column x"),
+        (
+            _bent(get=Get("GET /tickets/{id}", takes=(Filter("x", EQUALITY),))),
+            "path 'get by name': filters: there is no column x",
+        ),
+        (
+            lambda: opened(
+                RIGHT,
+                replace(NOTES, inside="", list=List("GET /tickets/{id}/n", filters={"txt": "t"})),
+            ),
+            "notes: path 'list by name': filters: there is no column txt. Did you mean text",
+        ),
         (
             _bent(list=List("GET /tickets", each={"scope": Operation("GET /scopes")})),
             "list: each: there is no placeholder scope",

@@ -10,9 +10,8 @@ import httpx
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.contract.capability import Filter
 from sessions_vtab.contract.model import Column, ColumnType, Table
-from sessions_vtab.contract.predicate import Op, Value
+from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.errors import InvalidValueError, ProtocolError
 from sessions_vtab.fetch import NumberedPages, ResponseMatcher
@@ -68,7 +67,6 @@ class Things(RestBackend):
                 items="notes",
                 pages=NumberedPages(cap=2),
                 missing=(ResponseMatcher(404, "no thing"),),
-                takes=(Filter("kind", frozenset((Op.EQ,))),),
                 filters={"kind": "kind"},
             ),
         ),

@@ -172,10 +172,7 @@ class Batches:
 
 def events_in(session: rest.Item, frame: rest.DecodeContext) -> list[rest.Item]:
     """The events of a session; the service never leaves the list out."""
-    events = session.get("events")
-    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
-        raise frame.wrong("events", "a list of objects")
-    return events
+    return rest.objects_of(session, "events", frame, required=True)
 
 
 _NUMBER: Final = Field("session_number")
