@@ -133,7 +133,7 @@ class RestBackend(Backend):
     """Requests per minute that the service documents, by kind: ``read``, ``write``."""
 
     gone: ClassVar[str] = ""
-    """What to say where the session of a function is missing."""
+    """What to say where what a function is about is missing."""
 
     def __init_subclass__(cls) -> None:
         """What a URL looks like follows from the location, unless ``urls`` says it."""

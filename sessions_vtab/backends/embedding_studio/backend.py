@@ -57,7 +57,10 @@ class EmbeddingStudioBackend(rest.RestBackend):
         500: "The service failed. It fails on every read whose result includes a session without a"
         " search_query; exclude that session by its session_number.",
     }
-
+    gone = (
+        "Now no batch is collecting sessions. Nothing was released; the next registered session"
+        " starts a new batch."
+    )
     functions_declared = (
         rest.RestFunction(
             FUNCTIONS["mark_session_irrelevant"],
@@ -90,9 +93,6 @@ class EmbeddingStudioBackend(rest.RestBackend):
     def make_site(self) -> rest.Endpoint:
         # A 500 of this service is an uncaught exception that will most likely occur again.
         return replace(super().make_site(), once_more=(500,))
-
-    def describe(self) -> str:
-        return f"{self.title} at {self.endpoint.base_url}, without a credential"
 
     def declare(self) -> Sequence[rest.RestTable]:
         texts = ("session_id", "user_id", "search_query", "is_irrelevant")
@@ -208,12 +208,7 @@ class EmbeddingStudioBackend(rest.RestBackend):
         self, function: str, call: rest.RequestSpec, places: rest.Places, sender: rest.Sender
     ) -> rest.Response:
         response = super().act(function, call, places, sender)
-        if response.missing:
-            raise rest.NotFoundError(
-                f"{self.source.name}.{function}: no batch is collecting sessions. Nothing was"
-                " released; the next registered session starts a new batch."
-            )
-        if function == "release_batch":
+        if function == "release_batch" and not response.missing:
             batch_id = _batch_id(response.object(), rest.DecodeContext(response.what))
             self.batches.known[str(batch_id)] = None
         return response

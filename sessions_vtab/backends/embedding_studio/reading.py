@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sessions_vtab import rest
@@ -181,35 +181,27 @@ _NUMBER: Final = Field("session_number")
 def _numbers(terms: Iterable[Predicate]) -> tuple[int, int | None]:
     """The session numbers that a scan can match: above the first, and at most the second."""
     after, last = 0, None
-    for term in terms:
-        match term:
-            case Compare(column, op, int() | float() as value) if column == _NUMBER:
-                bounds = [_bounds(op, value)]
-            case Member(column, values, False) if column == _NUMBER:
-                known = [value for value in values if isinstance(value, int | float)] or [0]
-                bounds = [_bounds(Op.GE, min(known)), _bounds(Op.LE, max(known))]
-            case _:
-                bounds = []
-        for low, high in bounds:
-            after = max(after, low)
-            if high is not None:
-                last = high if last is None else min(last, high)
+    for op, value in (one for term in terms for one in _bounds(term)):
+        bounded = max(-1.0, min(value, float(2**62))) if isinstance(value, float) else value
+        floor, below = math.floor(bounded), math.ceil(bounded) - 1
+        if op in {Op.GT, Op.GE, Op.EQ}:
+            after = max(after, min(floor if op is Op.GT else below, MOST))
+        if op in {Op.LT, Op.LE, Op.EQ}:
+            high = below if op is Op.LT else floor
+            last = high if last is None else min(last, high)
     return after, last
 
 
-def _bounds(op: Op, value: float) -> tuple[int, int | None]:
-    """The bounds that a comparison implies; (0, None) for no bound."""
-    bounded = max(-1.0, min(value, float(2**62))) if isinstance(value, float) else value
-    floor, below = math.floor(bounded), math.ceil(bounded) - 1
-    low = max(0, min(floor if op is Op.GT else below, MOST))
-    high = below if op is Op.LT else floor
-    return {
-        Op.GT: (low, None),
-        Op.GE: (low, None),
-        Op.LT: (0, high),
-        Op.LE: (0, high),
-        Op.EQ: (low, high),
-    }.get(op, (0, None))
+def _bounds(term: Predicate) -> list[tuple[Op, float]]:
+    """The comparisons of the session number that a condition implies."""
+    match term:
+        case Compare(column, op, int() | float() as value) if column == _NUMBER:
+            return [(op, value)]
+        case Member(column, values, False) if column == _NUMBER:
+            known = [value for value in values if isinstance(value, int | float)] or [0]
+            return [(Op.GE, min(known)), (Op.LE, max(known))]
+        case _:
+            return []
 
 
 class _InBatches(rest.RestResource):
@@ -224,6 +216,14 @@ class _InBatches(rest.RestResource):
         self.backend.batches.saw_page(response, places["batch_id"])
         return super().page(response, places, reading)
 
+    def completed(
+        self, pages: rest.FoundPages, reader: rest.Reader, batch_id: str | None = None
+    ) -> rest.FoundPages:
+        """Sessions with all of their events; ``batch_id`` is their batch, if the user named it."""
+        with closing(pages):
+            for page in pages:
+                yield [self.backend.batches.whole(one, reader.get, batch_id) for one in page]
+
 
 class StudioSessionReader(_InBatches):
     """Rows of ``sessions``: by id, or by batch in the order of their numbers."""
@@ -235,10 +235,8 @@ class StudioSessionReader(_InBatches):
     def lists(self, scan: rest.Scan, spread: rest.Spread) -> Iterator[rest.Asked]:
         """None where no session number can match."""
         after, last = _numbers(scan.where.terms)
-        none = last is not None and last <= after
-        return (
-            iter(()) if none or self._named_sessions(scan) == set() else super().lists(scan, spread)
-        )
+        none = (last is not None and last <= after) or self._named_sessions(scan) == set()
+        return iter(()) if none else super().lists(scan, spread)
 
     def list_call(self, places: rest.Places, scan: rest.Scan) -> rest.RequestSpec:
         (after, last), size = _numbers(scan.where.terms), self.page_size(scan) or PAGE
@@ -258,19 +256,13 @@ class StudioSessionReader(_InBatches):
         return BatchPages(cap=super().pages(scan).cap, last=_numbers(scan.where.terms)[1])
 
     def found(self, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
-        if scan.given("batch_id") is not None:
-            reading = self.reading(scan, lambda _, __: ())
-            if scan.order and len(reading.asked) > 1:
-                yield from self.merged(
-                    reading, scan, reader, lambda found: found.item["session_number"], 1
-                )
-            else:
-                yield from self._sessions_of_batches(reading, scan, reader)
-            return
-        with closing(super().found(scan, reader)) as pages:
-            for page in pages:
-                whole = "events" in scan.columns
-                yield [self.backend.batches.whole(o, reader.get) for o in page] if whole else page
+        if scan.given("batch_id") is None:
+            pages = super().found(scan, reader)
+            return self.completed(pages, reader) if "events" in scan.columns else pages
+        reading = self.reading(scan, lambda _, __: ())
+        if scan.order and len(reading.asked) > 1:
+            return self.merged(reading, scan, reader, lambda one: one.item["session_number"], 1)
+        return self._sessions_of_batches(reading, scan, reader)
 
     def _sessions_of_batches(
         self, reading: rest.Reading, scan: rest.Scan, reader: rest.Reader
@@ -281,15 +273,16 @@ class StudioSessionReader(_InBatches):
             reader.prefetch(one.call for one in reading.asked)  # All of them will be read.
         for asked in reading.asked:
             # Once all are found, no further pages are requested.
-            limit = scan.limit if wanted is None else len(wanted)
-            with closing(reader.pages(asked.call, self.pages(scan), limit=limit)) as responses:
-                for response in responses:
-                    page = self.page(response, asked.places, reading)
-                    if wanted is not None:
-                        page = [one for one in page if one.item["session_id"] in wanted]
-                        wanted.difference_update(one.item["session_id"] for one in page)
-                    yield page
-                    if wanted is not None and not wanted:
+            read = scan if wanted is None else replace(scan, limit=len(wanted))
+            with closing(self.chain(asked, reading, read, reader)) as pages:
+                for page in pages:
+                    if wanted is None:
+                        yield page
+                        continue
+                    found = [one for one in page if one.item["session_id"] in wanted]
+                    wanted.difference_update(one.item["session_id"] for one in found)
+                    yield found
+                    if not wanted:
                         return
 
     def _named_sessions(self, scan: rest.Scan) -> set[str] | None:
@@ -310,11 +303,7 @@ class StudioEventReader(_InBatches):
         return batch_page(places["batch_id"], 0, PAGE, 0)
 
     def found(self, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
-        batch = scan.parameters.get("batch_id")
-        batch_id = None if batch is None else str(batch)
-        with closing(super().found(scan, reader)) as pages:
-            for page in pages:
-                if scan.path.name == "list":
-                    yield page
-                else:
-                    yield [self.backend.batches.whole(one, reader.get, batch_id) for one in page]
+        pages, batch = super().found(scan, reader), scan.parameters.get("batch_id")
+        if scan.path.name == "list":
+            return pages
+        return self.completed(pages, reader, None if batch is None else str(batch))

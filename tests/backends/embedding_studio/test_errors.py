@@ -37,9 +37,7 @@ def test_a_wrong_setting_is_an_error_that_names_it(url, words):
 
 def test_a_source_describes_itself(sql):
     backend = sql.connection.sources["embedding_studio"].backend
-    assert (
-        backend.describe() == f"Embedding Studio at {sql.server.url}/api/v1, without a credential"
-    )
+    assert backend.describe() == f"Embedding Studio at {sql.server.url}/api/v1 with no credential"
 
 
 # Failures
