@@ -287,9 +287,14 @@ _ALL = (
         (
             Column("batch", _TEXT, "Id of the improvement batch."),
             Column(
-                "after_number", _INTEGER, "Return only sessions with a larger number; default: 0."
+                "after_number",
+                _INTEGER,
+                "Return only sessions with a larger number; default: 0.",
+                least=0,
             ),
-            Column("events_limit", _INTEGER, "Events per session; default: 100, 0 for all."),
+            Column(
+                "events_limit", _INTEGER, "Events per session; default: 100, 0 for all.", least=0
+            ),
         ),
         (
             *_CORE,

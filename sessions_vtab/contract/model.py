@@ -38,6 +38,8 @@ class Column:
         or_text: a JSON column that also takes plain text, on its way in: what does not start
             with ``{``, white space aside. The backend makes JSON of it.
         fields: fields of which a written JSON object must have at least one; empty for any.
+        least: smallest number that is taken on its way in; None for no limit.
+        most: largest such number.
         transient: it tells how the row was read, such as its page: another read of the same row
             may have another value.
         write_only: INSERT or UPDATE takes it; it is always NULL when read.
@@ -52,6 +54,8 @@ class Column:
     parameter: bool = False
     or_text: bool = False
     fields: tuple[str, ...] = ()
+    least: int | None = None
+    most: int | None = None
     transient: bool = False
     scope: bool = False
     write_only: bool = False

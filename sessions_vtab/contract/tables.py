@@ -330,6 +330,8 @@ UPLOAD_SESSION_COLUMNS = _by_name(
         _INTEGER,
         "On INSERT: lifetime, 1 to 86400 seconds.",
         write_only=True,
+        least=1,
+        most=86_400,
     ),
 )
 

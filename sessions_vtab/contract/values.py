@@ -43,7 +43,7 @@ def accept(column: Column, value: Value, where: str) -> Value:
         case ColumnType.BOOLEAN:
             return _boolean(value, where)
         case ColumnType.INTEGER:
-            return _integer(value, where)
+            return _integer(column, value, where)
         case ColumnType.REAL:
             return _real(value, where)
         case ColumnType.TEXT:
@@ -148,12 +148,15 @@ def _boolean(value: Value, where: str) -> int:
     raise InvalidValueError(msg)
 
 
-def _integer(value: Value, where: str) -> int:
+def _integer(column: Column, value: Value, where: str) -> int:
     if isinstance(value, float) and value.is_integer() and abs(value) < _MAX_INTEGER:
-        return int(value)
-    if isinstance(value, int):
+        value = int(value)
+    low, high = column.least, column.most
+    if isinstance(value, int) and (low is None or low <= value) and (high is None or value <= high):
         return value
-    msg = f"{where} must be an integer, not {_shown(value)}."
+    limits = {"at least": low, "at most": high}
+    told = [f", {word} {limit}" for word, limit in limits.items() if limit is not None]
+    msg = f"{where} must be an integer{''.join(told)}, not {_shown(value)}."
     raise InvalidValueError(msg)
 
 

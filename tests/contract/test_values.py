@@ -42,6 +42,30 @@ def test_a_value_becomes_what_its_column_stores(
 
 
 @pytest.mark.parametrize(
+    ("least", "most", "given", "told"),
+    [
+        (1, 9, 1, ""),
+        (1, 9, 9.0, ""),
+        (1, 9, 0, "an integer, at least 1, at most 9, not 0"),
+        (1, 9, 10.0, "an integer, at least 1, at most 9, not 10"),
+        (0, None, 2**62, ""),
+        (0, None, -1, "an integer, at least 0, not -1"),
+        (None, 0, -5, ""),
+        (None, 0, 1, "an integer, at most 0, not 1"),
+    ],
+)
+def test_a_number_is_within_the_limits_of_its_column(
+    least: int | None, most: int | None, given: Value, told: str
+) -> None:
+    column = Column("c", T.INTEGER, "doc", least=least, most=most)
+    if not told:
+        assert accept(column, given, "t.c") == given
+        return
+    with pytest.raises(InvalidValueError, match=rf"^t\.c must be {told}\.$"):
+        accept(column, given, "t.c")
+
+
+@pytest.mark.parametrize(
     ("type_", "given", "wanted"),
     [
         (T.TEXT, b"x", "must be text"),

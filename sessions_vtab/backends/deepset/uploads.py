@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 SESSION: Final = "workspaces/{workspace}/upload_sessions/{session_id}"
 
 _MODES: Final = ("KEEP", "OVERWRITE", "FAIL")
-_LONGEST: Final = 86_400
 _url = rest.text_of("url", required=True)
 
 
@@ -57,16 +56,10 @@ def _mode(mode: rest.Value, where: str) -> rest.Value:
     raise rest.refused(where, why + (unlisted if mode == "TEMPORARY" else ""))
 
 
-def _lifetime(seconds: rest.Value, where: str) -> int:
-    if not isinstance(seconds, int) or not 1 <= seconds <= _LONGEST:
-        raise rest.refused(where, f"must be from 1 to {_LONGEST}, not {seconds!r:.60}")
-    return seconds
-
-
 OPENING: Final[rest.Body] = {
     "write_mode": rest.Sent("write_mode", _mode),
     "parallel_processing_enabled": "parallel_processing_enabled",
-    "expires_in_seconds": rest.Sent("expires_in_seconds", _lifetime),
+    "expires_in_seconds": "expires_in_seconds",
 }
 """The body that opens a session: the given values; the service has defaults for the rest."""
 

@@ -236,23 +236,15 @@ class EmbeddingStudioBackend(rest.RestBackend):
     ) -> Iterator[rest.Row]:
         """Pages of a batch, which are rows of ``sessions``."""
         batch_id, resource = str(arguments["batch"]), self.resources["sessions"]
-        after, events = (self._count(arguments, one) for one in ("after_number", "events_limit"))
+        after, events = (arguments.get(name) for name in ("after_number", "events_limit"))
         results = FUNCTIONS["batch_sessions"].results
         at = [resource.table.positions[column.name] for column in results]
         reader = rest.Reader(self.client, context)
-        call = reading.batch_page(batch_id, after or 0, reading.PAGE, events)
+        limit = None if events is None else int(events)
+        call = reading.batch_page(batch_id, int(after or 0), reading.PAGE, limit)
         with closing(reader.pages(call, reading.BatchPages())) as responses:
             for response in responses:
                 frame = rest.RestFrame(response.what, {"batch_id": batch_id})
                 for item in self.batches.saw_page(response, batch_id):
                     row = resource.row(item, frame)
                     yield tuple(row[place] for place in at)
-
-    def _count(self, arguments: rest.Arguments, name: str) -> int | None:
-        value = arguments.get(name)
-        if value is None or (isinstance(value, int) and 0 <= value <= reading.MOST):
-            return value
-        raise rest.InvalidValueError(
-            f"{self.source.name}.batch_sessions: {name} must be 0 or a positive number, not"
-            f" {value!r:.40}."
-        )

@@ -14,7 +14,7 @@ from sessions_vtab.contract.backend import Arguments
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.values import dump_json
-from sessions_vtab.errors import InvalidValueError, NotFoundError
+from sessions_vtab.errors import NotFoundError
 
 _COLLECT: Final = """UPDATE batches SET session_counter = session_counter + 1
     WHERE status = 'collecting' RETURNING batch_id, session_counter"""
@@ -107,17 +107,7 @@ def release(store: Store, arguments: Arguments) -> list[Row]:
 
 
 def batch_query(store: Store, arguments: Arguments) -> tuple[str, tuple[object, ...]]:
-    """``batch_sessions`` as a SELECT with its bindings.
-
-    Raises:
-        InvalidValueError: ``events_limit`` is negative.
-    """
-    limit = arguments.get("events_limit", _DEFAULT_EVENTS)
-    if not isinstance(limit, int) or limit < 0:
-        raise InvalidValueError(
-            f"{store.source}.batch_sessions: events_limit must be 0 (all) or a number of"
-            f" events, not {limit!r:.60}."
-        )
+    """``batch_sessions`` as a SELECT with its bindings."""
     relation = RELATIONS["sessions"]
     columns = [
         _EVENTS if column.name == "events" else relation.expression(column.name)
@@ -128,5 +118,5 @@ def batch_query(store: Store, arguments: Arguments) -> tuple[str, tuple[object, 
         f" WHERE s.batch_id = ?2 AND s.session_number > ?3 AND {relation.alive}"
         " ORDER BY s.session_number"
     )
-    after = arguments.get("after_number", 0)
+    after, limit = arguments.get("after_number", 0), arguments.get("events_limit", _DEFAULT_EVENTS)
     return text, (store.now(), arguments["batch"], after, limit or -1)

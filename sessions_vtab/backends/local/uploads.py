@@ -44,7 +44,8 @@ def insert(store: Store, write: Write) -> Outcome:
     """
     where = f"{store.source}.upload_sessions"
     session_id = given_id(write.values, where) or new_id()
-    mode, seconds = _settings(write.values, where)
+    values: Mapping[str, Any] = write.values
+    mode, seconds = _mode(values, where), values.get("expires_in_seconds", _LONGEST)
     name = upload_session_name(session_id)
     if store.row("SELECT 1 FROM upload_sessions WHERE name = ?", (name,)):
         if write.ignore:
@@ -61,7 +62,7 @@ def insert(store: Store, write: Write) -> Outcome:
         (
             *(session_id, name, mode),
             *(times.to_text(now), times.to_text(now + seconds * _SECOND), _user()),
-            *(write.values.get("parallel_processing_enabled", 0), seconds),
+            *(values.get("parallel_processing_enabled", 0), seconds),
         ),
     )
     return Outcome(write, OutcomeState.SENT, key=name)
@@ -220,20 +221,14 @@ def _check_open(store: Store, where: str) -> None:
         )
 
 
-def _settings(values: Mapping[str, Any], where: str) -> tuple[str, int]:
-    mode = values.get("write_mode", "KEEP")
+def _mode(values: Mapping[str, Any], where: str) -> str:
+    mode: str = values.get("write_mode", "KEEP")
     if mode not in _MODES:
         raise InvalidValueError(
             f"{where}.write_mode must be one of {', '.join(_MODES)}, not {mode!r:.60}."
             " Nothing was written."
         )
-    seconds = values.get("expires_in_seconds", _LONGEST)
-    if not 1 <= seconds <= _LONGEST:
-        raise InvalidValueError(
-            f"{where}.expires_in_seconds must be from 1 to {_LONGEST}, not {seconds!r:.60}."
-            " Nothing was written."
-        )
-    return mode, seconds
+    return mode
 
 
 def _file_name(file_name: str, where: str) -> str:

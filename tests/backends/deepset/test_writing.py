@@ -273,8 +273,8 @@ def test_closing_a_closed_session_changes_nothing_and_sends_nothing(deepset: Any
     [
         ("write_mode", "TEMPORARY", "must be one of KEEP, OVERWRITE, FAIL.*deepset's own SDK"),
         ("write_mode", "keep", "must be one of KEEP"),
-        ("expires_in_seconds", 0, "must be from 1 to 86400"),
-        ("expires_in_seconds", 86_401, "must be from 1 to 86400"),
+        ("expires_in_seconds", 0, "must be an integer, at least 1, at most 86400"),
+        ("expires_in_seconds", 86_401, "must be an integer, at least 1, at most 86400"),
         ("parallel_processing_enabled", 2, "must be 0 or 1"),
         ("workspace", "..", "is not a valid workspace"),
     ],

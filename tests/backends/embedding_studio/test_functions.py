@@ -142,12 +142,12 @@ def test_batch_sessions_reads_every_page(sql):
         (
             "batch_sessions('b', -1)",
             InvalidValueError,
-            "after_number must be 0 or a positive number",
+            "after_number must be an integer, at least 0, not -1",
         ),
         (
             "batch_sessions('b', 0, -1)",
             InvalidValueError,
-            "events_limit must be 0 or a positive number",
+            "events_limit must be an integer, at least 0, not -1",
         ),
         ("batch_sessions()", MissingParameterError, "requires batch"),
         ("release_batch(NULL)", MissingParameterError, "requires release_id"),

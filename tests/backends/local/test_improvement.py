@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
+from sessions_vtab import connect
 from sessions_vtab.contract.predicate import Compare, Field, Op
 from sessions_vtab.errors import InvalidValueError, NotFoundError
 
@@ -85,9 +87,13 @@ def test_events_are_limited(local, limit, count):
     assert len(json.loads(row["events"])) == count
 
 
-def test_a_negative_events_limit_is_refused(local):
-    with pytest.raises(InvalidValueError, match="events_limit must be 0"):
-        local.call("batch_sessions", "b", 0, -1)
+@pytest.mark.parametrize(("arguments", "name"), [("0, -1", "events_limit"), ("-1", "after_number")])
+def test_a_negative_number_is_refused(arguments, name):
+    with (
+        connect(sources={"s": "local://:memory:"}, config=os.devnull) as db,
+        pytest.raises(InvalidValueError, match=f"{name} must be an integer, at least 0, not -1"),
+    ):
+        db.execute(f"SELECT * FROM batch_sessions('b', {arguments})").fetchall()
 
 
 def test_an_unknown_batch_is_empty(local):

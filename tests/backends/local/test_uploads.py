@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 
 import pytest
 
+from sessions_vtab import connect
 from sessions_vtab.contract.predicate import Compare, Field, Op
 from sessions_vtab.contract.write import OutcomeState
 from sessions_vtab.errors import (
@@ -69,8 +71,6 @@ def test_an_id_that_exists_is_a_conflict(local):
     [
         ("write_mode", "keep"),
         ("write_mode", "TEMPORARY"),
-        ("expires_in_seconds", 0),
-        ("expires_in_seconds", 86_401),
         ("session_id", "a/b"),
     ],
 )
@@ -78,6 +78,15 @@ def test_invalid_settings_are_refused(local, column, value):
     with pytest.raises(InvalidValueError, match=rf"local\.upload_sessions\.{column} must"):
         local.insert("upload_sessions", **{column: value})
     assert local.rows("upload_sessions") == []
+
+
+@pytest.mark.parametrize("seconds", [0, 86_401])
+def test_a_lifetime_that_is_too_short_or_too_long_is_refused(seconds):
+    with (
+        connect(sources={"s": "local://:memory:"}, config=os.devnull) as db,
+        pytest.raises(InvalidValueError, match=r"s\.upload_sessions\.expires_in_seconds must"),
+    ):
+        db.execute("INSERT INTO upload_sessions(expires_in_seconds) VALUES (?)", (seconds,))
 
 
 def test_the_eleventh_open_session_is_refused_with_a_hint(local):
