@@ -56,7 +56,11 @@ def register(name: str, backend: type[Backend]) -> None:
     if name in BUILT_IN:
         raise ConfigurationError(f"The backend {name} is built in; choose another name.")
     _registered[name] = backend
-    _add_dialect(name)
+    if find_spec("sqlalchemy") is not None:
+        from sqlalchemy.dialects import registry as dialects  # noqa: PLC0415  # An extra, and slow.
+
+        # ``sessions+NAME://`` becomes a URL: SQLAlchemy knows dialects by their full names.
+        dialects.register(f"sessions.{name}", "sessions_vtab.sqlalchemy", "SessionsDialect")
 
 
 def names() -> tuple[str, ...]:
@@ -126,14 +130,6 @@ def _opened(source: Source) -> Backend:
     if os.environ.get(CHECKED, "0") not in {"", "0"}:
         backend = with_checked_rows(backend)
     return scoped(backend, source)
-
-
-def _add_dialect(name: str) -> None:
-    """Makes ``sessions+NAME://`` a URL of SQLAlchemy, which knows dialects by their full names."""
-    if find_spec("sqlalchemy") is not None:
-        from sqlalchemy.dialects import registry as dialects  # noqa: PLC0415  # An extra, and slow.
-
-        dialects.register(f"sessions.{name}", "sessions_vtab.sqlalchemy", "SessionsDialect")
 
 
 def _entry_points() -> dict[str, str]:

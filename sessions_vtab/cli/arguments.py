@@ -86,15 +86,11 @@ def _in_our_words(argv: list[str]) -> tuple[list[str], list[str]]:
         word = known.words[0] if known.words else ""
         if word not in _NAMES and _URL.fullmatch(word):
             argv = [*argv[:place], "--source", word, *argv[place + 1 :]]
-        elif word not in _NAMES and _is_statement(word):
+        # SQL, or a command of the shell: no name of a command looks like that.
+        elif word.rstrip().endswith(";") or " " in word.strip() or _COMMAND.fullmatch(word):
             return _statements(argv, place, known)
         else:
             return argv, []
-
-
-def _is_statement(word: str) -> bool:
-    """Whether a word is SQL or a command of the shell: no name of a command looks like that."""
-    return word.rstrip().endswith(";") or " " in word.strip() or bool(_COMMAND.fullmatch(word))
 
 
 def _statements(
@@ -151,4 +147,5 @@ def _add_command(commands: Any, command: Command) -> None:
     )
     if command.connects:
         add_common(parser, "more_sources", argparse.SUPPRESS)
-    command.add(parser)
+    if command.add is not None:
+        command.add(parser)

@@ -191,7 +191,7 @@ def progress(look: Callable[[float], Progress]) -> Iterator[Callable[[], None]]:
         A function that ends it early: before rows are printed on the same terminal.
     """
     if not moves_cursor(sys.stderr):
-        yield _nothing
+        yield lambda: None
         return
     line = _Line(look)
     line.start()
@@ -213,10 +213,6 @@ def paused() -> Iterator[None]:
         if moves_cursor(sys.stderr):
             print(CLEAR, end="", file=sys.stderr, flush=True)
         yield
-
-
-def _nothing() -> None:
-    """Does nothing: the end function for a progress line that was never started."""
 
 
 class _Line(threading.Thread):

@@ -247,10 +247,6 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     add("--yes", f"do not ask before more than {UNASKED} requests")
 
 
-def _add_nothing(_: argparse.ArgumentParser) -> None:
-    """For a command without arguments of its own."""
-
-
 @dataclass(frozen=True, slots=True)
 class Command:
     """One command.
@@ -258,14 +254,14 @@ class Command:
     Attributes:
         name: the word for it.
         summary: what it does; begins in small letters.
-        add: adds its own arguments to a parser.
+        add: adds its own arguments to a parser; None if it has none.
         connects: it takes the options about sources and limits.
         epilog: what its help ends with.
     """
 
     name: str
     summary: str
-    add: Callable[[argparse.ArgumentParser], None] = _add_nothing
+    add: Callable[[argparse.ArgumentParser], None] | None = None
     connects: bool = True
     epilog: str | None = None
 

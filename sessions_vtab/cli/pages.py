@@ -186,7 +186,8 @@ def _blocks(lines: list[str]) -> Iterator[Block]:
                 code.append(line)
             continue
         if pending and (not line or _ITEM.match(line) or line.startswith((_FENCE, "#"))):
-            yield _grid(pending) if pending[0].startswith("|") else _prose(pending)
+            prose = Prose(_MARKS.sub("", " ".join(pending)))
+            yield _grid(pending) if pending[0].startswith("|") else prose
             pending = []
         if line.startswith(_FENCE):
             code = []
@@ -194,10 +195,6 @@ def _blocks(lines: list[str]) -> Iterator[Block]:
             yield Heading(_MARKS.sub("", line.lstrip("# ")))
         elif line and not line.startswith("# "):
             pending.append(line.strip())
-
-
-def _prose(lines: Sequence[str]) -> Prose:
-    return Prose(_MARKS.sub("", " ".join(lines)))
 
 
 def _grid(lines: Sequence[str]) -> Grid:

@@ -8,7 +8,7 @@ read, sent or written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -351,7 +351,8 @@ def _target(
     if title is None:
         return ReadTable(step.alias, step.alias)
     schema, _, table = title.rpartition(".")
-    source = _in_any_case(schema or names.default, connection.sources)
+    called = schema or names.default
+    source = next((one for one in connection.sources if one.lower() == called.lower()), called)
     label = f"{source}.{table}"
     if step.alias.lower().rpartition(".")[2] != table.lower():
         label += f" {step.alias}"
@@ -378,8 +379,3 @@ def _title(step: PlanStep, look: Look, tables: Mapping[str, Mention], default: s
     title = next(iter(planned))
     full = written if written is None or "." in written else f"{default}.{written}"
     return written if full is not None and full.lower() == title.lower() else title
-
-
-def _in_any_case(name: str, known: Iterable[str]) -> str:
-    """The known name that SQLite takes ``name`` for; ``name`` itself if there is none."""
-    return next((other for other in known if other.lower() == name.lower()), name)

@@ -227,14 +227,11 @@ def described(connection: Connection, error: Exception, sql: str, help_command: 
     # Without the hints for interfaces that have no other place for them.
     message = str(getattr(error, "sqlite_message", error)) or type(error).__name__
     if isinstance(error, BudgetError):
-        message += _raising(message, help_command)
+        # By an option, or by ``.set`` in the shell.
+        name = "max_writes" if "max_writes" in message else "max_requests"
+        command = f".set {name}" if help_command == ".help" else f"--{name.replace('_', '-')}"
+        message += f"\n  {command} N"
     if isinstance(error, SessionsError):
         return render(Problem(message), sql, -1, help_command)
     found = problem(message, sql, names_of(connection))
     return render(found, sql, getattr(error, "error_offset", -1), help_command)
-
-
-def _raising(message: str, help_command: str) -> str:
-    """A hint on how to raise the limit: by an option, or by ``.set`` in the shell."""
-    name = "max_writes" if "max_writes" in message else "max_requests"
-    return f"\n  .set {name} N" if help_command == ".help" else f"\n  --{name.replace('_', '-')} N"

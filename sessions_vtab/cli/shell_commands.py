@@ -93,10 +93,11 @@ class Commands(ShellSettings):
             raise self.Error(".inspect requires the name of a table, such as .inspect sessions")
         try:
             columns, rows = inspect_table(self._connection, cmd[0])
-        except UnknownNameError:
-            own = self._own_table(cmd[0])
-            if own is None:
-                raise
+        except UnknownNameError as error:
+            try:
+                own = "\n".join(schema_text(self._connection, cmd[0]))
+            except UnknownNameError:
+                raise error from None  # Not a table of the user's own either.
             self._line(own)
             return
         if is_terminal(self.stdout) and terminal_size().columns < _WIDE:
@@ -104,12 +105,6 @@ class Commands(ShellSettings):
             self._line(f".help {cmd[0]} says what each column means.")
         else:
             self._box(columns, rows)
-
-    def _own_table(self, name: str) -> str | None:
-        """A table of the user's own as its CREATE statement; None if there is no such table."""
-        with contextlib.suppress(UnknownNameError):
-            return "\n".join(schema_text(self._connection, name))
-        return None
 
     def command_sources(self, cmd: Sequence[str]) -> None:
         """sources ?--check? ?NAME? [NAME...]: Lists the sources; --check tests each one"""

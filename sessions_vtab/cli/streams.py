@@ -167,6 +167,8 @@ _WORD: Final = re.compile(r" *(?:[a-z]+(?: order)? {2,})?")
 """What a line of an explanation begins with: ``  by order  ``."""
 
 _DOTTED: Final = re.compile(r"(?<=\s)(\.\w+) (\S+)(?: (\.\.))?")
+_HELD: Final = "\xa0"
+"""What holds the words of a dot command together."""
 
 
 def fitted(text: str) -> str:
@@ -181,19 +183,12 @@ def fitted(text: str) -> str:
 def _broken(line: str, columns: int) -> str:
     word = _WORD.match(line)
     return textwrap.fill(
-        _DOTTED.sub(_held_together, line),
+        _DOTTED.sub(lambda command: _HELD.join(filter(None, command.groups())), line),
         columns,
         subsequent_indent=" " * (word.end() if word and word[0].strip() else 4),
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-_HELD: Final = "\xa0"
-
-
-def _held_together(command: re.Match[str]) -> str:
-    return _HELD.join(filter(None, command.groups()))
 
 
 _ROOM_BELOW: Final = 3

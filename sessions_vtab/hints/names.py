@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
@@ -12,6 +12,7 @@ import apsw
 from sessions_vtab.contract.agent_views import views_of
 from sessions_vtab.contract.backend import Backend
 from sessions_vtab.contract.model import PLAN_COLUMNS
+from sessions_vtab.sql.lexer import Token, TokenKind, name_of, tokenize
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import OpenSource
@@ -19,12 +20,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-_SKIPPED: Final = r"--[^\n]* | /\*.*?(?:\*/|\Z) | '(?:[^']|'')*(?:'|\Z)"
-_WORD: Final = re.compile(
-    rf"""(?:{_SKIPPED}) | (?P<dot>\.) | (?P<word>[^\W\d]\w*) |
-    "(?P<double>[^"]*)" | `(?P<back>[^`]*)` | \[(?P<square>[^\]]*)\] | (?P<other>\S)""",
-    re.VERBOSE | re.DOTALL,
-)
+_NAMED: Final = (TokenKind.WORD, TokenKind.QUOTED)
 # Words that can follow a table's name and are not its alias.
 _NOT_ALIAS: Final = frozenset(
     re.findall(
@@ -106,45 +102,30 @@ class Mention:
 def mentions(sql: str, names: Names) -> list[Mention]:
     """The tables of ``names`` that a statement names, each alias once, in order."""
     found: dict[str, Mention] = {}
-    words = list(_words(sql))
-    for index, (schema, word) in enumerate(words):
-        columns = names.columns(schema, word)
-        if columns is None:
+    tokens = tokenize(sql)
+    for at, token in enumerate(tokens):
+        if token.kind not in _NAMED:
             continue
-        alias = _alias(words[index + 1 : index + 3]) or word
-        full = f"{schema}.{word}" if schema else word
-        found.setdefault(alias.lower(), Mention(full, alias, columns))
+        if at + 1 < len(tokens) and tokens[at + 1].text == ".":
+            continue  # It is the schema of what follows.
+        schema = None
+        if at > 1 and tokens[at - 1].text == "." and tokens[at - 2].kind in _NAMED:
+            schema = name_of(tokens[at - 2])
+        word = name_of(token)
+        columns = names.columns(schema, word)
+        if columns is not None:
+            alias = _alias(tokens[at + 1 : at + 3]) or word
+            full = f"{schema}.{word}" if schema else word
+            found.setdefault(alias.lower(), Mention(full, alias, columns))
     return list(found.values())
 
 
-def _words(sql: str) -> Iterator[tuple[str | None, str]]:
-    """Identifiers with the one before their dot; other signs as themselves."""
-    schema: str | None = None
-    pending: str | None = None
-    for match in _WORD.finditer(sql):
-        text = next((t for t in match.group("word", "double", "back", "square") if t), None)
-        if match["dot"]:
-            schema, pending = pending, None
-            continue
-        if pending is not None:
-            yield schema, pending
-            schema = None
-        pending = text
-        if text is None:
-            schema = None
-            if match["other"]:
-                yield None, match["other"]
-    if pending is not None:
-        yield schema, pending
-
-
-def _alias(following: list[tuple[str | None, str]]) -> str | None:
-    words = [word for _, word in following]
-    if words and words[0].lower() == "as":
-        words = words[1:]
-    if not words or not words[0].isidentifier() or words[0].lower() in _NOT_ALIAS:
+def _alias(following: Sequence[Token]) -> str | None:
+    """The name that is given to a table, with or without AS; None for none."""
+    named = following[1:] if following and following[0].upper == "AS" else following[:1]
+    if not named or named[0].kind not in _NAMED or named[0].text.lower() in _NOT_ALIAS:
         return None
-    return words[0]
+    return name_of(named[0])
 
 
 class Connected(Protocol):

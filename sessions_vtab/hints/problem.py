@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from sessions_vtab.contract.messages import did_you_mean, nearest
-from sessions_vtab.hints.names import Mention, Names, mentions
+from sessions_vtab.hints.names import Names, mentions
 
 _AROUND: Final = 40
 _WHOLE: Final = 76
@@ -97,7 +97,9 @@ def _no_column(name: str, _: str, sql: str, names: Names) -> Problem:
     verb = "has" if len(tables) == 1 else "have"
     what = f"{where} {verb} no column {column}."
     hint = f"{near} {text}".strip()
-    return Problem(what, hint, column, tables[0].name, _all_columns(tables))
+    listed = {table.name: ", ".join(table.columns) for table in tables}
+    known = "All columns of " + "; of ".join(f"{one}: {text}" for one, text in listed.items())
+    return Problem(what, hint, column, tables[0].name, known)
 
 
 def _as_text(name: str, word: str, sql: str, *, surely: bool) -> str:
@@ -114,11 +116,6 @@ def _as_text(name: str, word: str, sql: str, *, surely: bool) -> str:
     if '"' in name or re.search(found, sql, re.IGNORECASE):
         return f"Text must be in single quotes: '{word}'."
     return ""
-
-
-def _all_columns(tables: Iterable[Mention]) -> str:
-    listed = {table.name: ", ".join(table.columns) for table in tables}
-    return "All columns of " + "; of ".join(f"{name}: {text}" for name, text in listed.items())
 
 
 def _table_has_no_column(table: str, column: str, _sql: str, names: Names) -> Problem:

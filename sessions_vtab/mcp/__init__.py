@@ -117,7 +117,10 @@ def build(arguments: argparse.Namespace) -> MCPServer[ServerState]:
     _add_text(server, "recipes", "SQL by question.", prompts.recipes_text(backend))
     questions = (DOCS / "help" / "questions.md").read_text("utf-8")
     _add_text(server, "questions", f"{len(QUESTIONS)} questions with SQL.", questions)
-    _add_prompts(server)
+    found_out = "Find out what happened in a session."
+    server.prompt("investigate_session", description=found_out)(prompts.investigate)
+    failures = "Find the failures of this day."
+    server.prompt("what_failed_today", description=failures)(prompts.failed_today)
     return server
 
 
@@ -125,15 +128,6 @@ def _add_text(server: MCPServer[ServerState], name: str, about: str, text: str) 
     uri = f"sessions://{name}"
     server.add_resource(
         TextResource(uri=uri, name=name, description=about, mime_type="text/plain", text=text)
-    )
-
-
-def _add_prompts(server: MCPServer[ServerState]) -> None:
-    server.prompt("investigate_session", description="Find out what happened in a session.")(
-        prompts.investigate
-    )
-    server.prompt("what_failed_today", description="Find the failures of this day.")(
-        prompts.failed_today
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sessions_vtab.contract.backend import Resource
@@ -141,7 +141,8 @@ def plan_of(
     """
     chosen = _chosen(source, resources, options.tables)
     _check_without(source, chosen, options.without)
-    shapes = _referring([_shape(one, resources, options.without) for one in chosen])
+    names = {one.table.name for one in chosen}
+    shapes = tuple(_shape(one, resources, names, options.without) for one in chosen)
     parents = _parents_of(shapes, filtered=options.where is not None)
     filtered = _filtered(source, resources, options)
     listed = [name for name in resources if name in parents]
@@ -227,7 +228,10 @@ def _unread(table: Table) -> str:
 
 
 def _shape(
-    resource: Resource, resources: Mapping[str, Resource], without: Sequence[str]
+    resource: Resource,
+    resources: Mapping[str, Resource],
+    chosen: Collection[str],
+    without: Sequence[str],
 ) -> CopiedTable:
     table, capability = resource.table, resource.capability
     columns = tuple(column for column in _columns(resource) if column.name not in without)
@@ -243,13 +247,8 @@ def _shape(
         indexed=_with_facets(table.name, columns, _indexed(columns, table.key, capability)),
         unread=_unread(table),
         numbered=_SEQUENCE.name if table.name == _EVENTS and _SEQUENCE.name in names else "",
+        refers=parent in chosen,
     )
-
-
-def _referring(shapes: Sequence[CopiedTable]) -> tuple[CopiedTable, ...]:
-    """The shapes, those with a foreign key whose parent's rows are copied."""
-    tables = {shape.table for shape in shapes}
-    return tuple(replace(shape, refers=shape.parent in tables) for shape in shapes)
 
 
 def _parents_of(shapes: Sequence[CopiedTable], *, filtered: bool) -> dict[str, str]:
@@ -304,7 +303,12 @@ def _indexed(
         and column.name not in SCOPE_COLUMNS
         and column.type in {ColumnType.TEXT, ColumnType.TIME, ColumnType.INTEGER}
         and column.name in declared
-        and (capability.remote or column.type is ColumnType.TIME or _is_id(column.name))
+        and (
+            capability.remote
+            or column.type is ColumnType.TIME
+            or column.name.endswith("_id")
+            or column.name == LINK
+        )
     ]
     times = [column.name for column in columns if column.type is ColumnType.TIME]
     # Rows of one session are mostly wanted in the order of time.
@@ -328,7 +332,3 @@ def _asked_by(path: AccessPath) -> Iterable[str]:
     yield from (one.column for one in path.filters if not one.keyed)
     yield from path.orders
     yield from path.ascending
-
-
-def _is_id(name: str) -> bool:
-    return name.endswith("_id") or name == LINK
