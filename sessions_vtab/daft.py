@@ -15,6 +15,7 @@ other filter is Daft's own. Conditions for the service to narrow by are given as
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sessions_vtab.contract.messages import missing_extra
@@ -60,36 +61,29 @@ def read_sessions(
         UnknownNameError: there is no such source, table or column.
         SessionsError: when the frame is read, what the source raises.
     """
-    source = SessionsSource(
-        url, table, where=where, sessions_where=sessions_where, columns=columns, size=size
-    )
-    return source.read()
+    return SessionsSource(url, table, where, sessions_where, columns, size).read()
 
 
+@dataclass(eq=False)
 class SessionsSource(DataSource):
     """One table of one source. Arguments: as for ``read_sessions``."""
 
-    def __init__(
-        self,
-        url: str | Source,
-        table: str,
-        *,
-        where: str | None = None,
-        sessions_where: str | None = None,
-        columns: Sequence[str] | None = None,
-        size: int = 100,
-    ) -> None:
-        self._source = resolved(url)
-        self._table = table
-        self._where = where
-        self._sessions_where = sessions_where
-        self._size = size
-        self._arrow = schema_of(self._source, table, columns)
+    url: str | Source
+    table: str
+    where: str | None = None
+    sessions_where: str | None = None
+    columns: Sequence[str] | None = None
+    size: int = 100
+
+    def __post_init__(self) -> None:
+        """Raises UnknownNameError if there is no such source, table or column."""
+        self._source = resolved(self.url)
+        self._arrow = schema_of(self._source, self.table, self.columns)
 
     @property
     def name(self) -> str:
         """For plans that are shown: ``prod.events``."""
-        return f"{self._source.name}.{self._table}"
+        return f"{self._source.name}.{self.table}"
 
     @property
     def schema(self) -> Any:
@@ -102,7 +96,7 @@ class SessionsSource(DataSource):
         # Daft filters what it reads, so with a filter any number of rows may be needed.
         limit = pushdowns.limit if pushdowns.filters is None else None
         for part in self._parts(pushdowns.filters):
-            yield _Task(part, columns, self._where, limit)
+            yield _Task(part, columns, self.where, limit)
 
     def _columns(self, pushdowns: Any) -> list[str]:
         """Those that are wanted, and those that Daft filters by."""
@@ -114,34 +108,29 @@ class SessionsSource(DataSource):
     def _parts(self, filters: Any) -> Iterable[Part]:
         equated = {} if filters is None else _Equalities().visit(filters)
         keys = {name: equated[name] for name in _KEYS if name in equated}
-        if keys and self._sessions_where is None:
-            return [Part(self._source, self._table, conditions=equal_to(keys))]
-        return split(
-            self._source, self._table, sessions_where=self._sessions_where, size=self._size
-        )
+        if keys and self.sessions_where is None:
+            return [Part(self._source, self.table, conditions=equal_to(keys))]
+        return split(self._source, self.table, sessions_where=self.sessions_where, size=self.size)
 
 
+@dataclass(eq=False)
 class _Task(DataSourceTask):
     """The rows of one part."""
 
-    def __init__(
-        self, part: Part, columns: list[str], where: str | None, limit: int | None
-    ) -> None:
-        self._part = part
-        self._columns = columns
-        self._where = where
-        self._limit = limit
+    part: Part
+    columns: list[str]
+    where: str | None
+    limit: int | None
 
     @property
     def schema(self) -> Any:
         """The schema of the columns that are read."""
-        return Schema.from_pyarrow_schema(
-            schema_of(self._part.source, self._part.table, self._columns)
-        )
+        part = self.part
+        return Schema.from_pyarrow_schema(schema_of(part.source, part.table, self.columns))
 
     async def read(self) -> AsyncIterator[Any]:
         """The rows, in batches; no more of them than a LIMIT wants."""
-        for batch in read(self._part, self._columns, where=self._where, limit=self._limit):
+        for batch in read(self.part, self.columns, where=self.where, limit=self.limit):
             yield RecordBatch.from_arrow_record_batches([batch], batch.schema)
 
 

@@ -155,7 +155,12 @@ def _flag(value: Any, what: str) -> bool:
     raise _wrong(what, "true or false", value)
 
 
-def _whole(value: Any, what: str, least: int, most: int | None = None) -> int:
+def whole(value: Any, what: str, least: int, most: int | None = None) -> int:
+    """A whole number between limits, from text or as it is; ``what`` it is, for the error.
+
+    Raises:
+        ConfigurationError: it is not one.
+    """
     if isinstance(value, str) and re.fullmatch(r"\d{1,15}", value, re.ASCII):
         value = int(value)
     if type(value) is int and value >= least and (most is None or value <= most):
@@ -187,23 +192,16 @@ def _scopes(value: Any, what: str) -> Mapping[str, tuple[str, ...]]:
 
 
 def _rates(value: Any, what: str) -> Mapping[str, int]:
-    classes = _table(value, what, _RATE_CLASSES)
-    return MappingProxyType(
-        {key: _whole(held, f"{what}.{key}", 1) for key, held in classes.items()}
-    )
-
-
-def _table(value: Any, what: str, known: tuple[str, ...]) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ConfigurationError(f"{what} must be a table: {what.rpartition(' ')[2]}.{known[0]}=..")
+        raise ConfigurationError(f"{what} must be a table: {what.rpartition(' ')[2]}.read=..")
     for key in value:
-        if key not in known:
+        if key not in _RATE_CLASSES:
             _fail(
                 what,
-                f"{key!r:.40} is not a valid key.{did_you_mean(key, known)} Valid keys:"
-                f" {', '.join(known)}.",
+                f"{key!r:.40} is not a valid key.{did_you_mean(key, _RATE_CLASSES)} Valid keys:"
+                f" {', '.join(_RATE_CLASSES)}.",
             )
-    return value
+    return MappingProxyType({key: whole(held, f"{what}.{key}", 1) for key, held in value.items()})
 
 
 def _texts(value: Any, what: str) -> tuple[str, ...]:
@@ -216,14 +214,14 @@ def _texts(value: Any, what: str) -> tuple[str, ...]:
 GENERIC: Final[Mapping[str, Callable[[Any, str], Any]]] = MappingProxyType(
     {
         "read_only": _flag,
-        "max_writes": lambda value, what: _whole(value, what, 0),
-        "max_requests": lambda value, what: _whole(value, what, 0),
+        "max_writes": lambda value, what: whole(value, what, 0),
+        "max_requests": lambda value, what: whole(value, what, 0),
         "scopes": _scopes,
         "cache_ttl": _seconds,
         "rate_limit": _rates,
         "timeout": _positive_seconds,
-        "concurrency": lambda value, what: _whole(value, what, 1, _MOST_CONCURRENT),
-        "max_response_mb": lambda value, what: _whole(value, what, 1),
+        "concurrency": lambda value, what: whole(value, what, 1, _MOST_CONCURRENT),
+        "max_response_mb": lambda value, what: whole(value, what, 1),
     }
 )
 """Settings of every source: key to a function that checks and converts its value."""

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from sessions_vtab.cli.formats import FORMATS
 from sessions_vtab.cli.habits import shell_command
-from sessions_vtab.cli.options import COMMANDS, FORMAT_NAMES, Command, add_common, add_shell
+from sessions_vtab.cli.options import COMMANDS, Command, add_common, add_shell
 from sessions_vtab.contract.messages import did_you_mean
 
 _NAMES: Final = tuple(command.name for command in COMMANDS)
@@ -37,7 +38,7 @@ def _meant(word: str) -> str:
         return f" To open a local store: {_PROGRAM} local://{Path(word).absolute()}"
     if suffix == ".sql":
         return f" To run a file: {_PROGRAM} run {word}"
-    return did_you_mean(word, (*_NAMES, *FORMAT_NAMES))
+    return did_you_mean(word, (*_NAMES, *FORMATS))
 
 
 class _Reader(_ArgumentParser):

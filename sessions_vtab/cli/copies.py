@@ -16,12 +16,13 @@ from sessions_vtab.cli.display import Failed, counted, escaped, is_terminal, sec
 from sessions_vtab.cli.execution import CLEAR
 from sessions_vtab.cli.options import UNASKED
 from sessions_vtab.cli.streams import output
+from sessions_vtab.columnar import require_pyarrow
 from sessions_vtab.connection import Connection
 from sessions_vtab.errors import BusyError, SessionsError
 from sessions_vtab.report import report
 from sessions_vtab.scanning.estimate import duration, requests_of
 from sessions_vtab.snapshot import Estimate, SnapshotProgress, SnapshotReport, snapshot
-from sessions_vtab.snapshot.parquet import require_pyarrow, write_parquet
+from sessions_vtab.snapshot.parquet import write_parquet
 
 _EVERY: Final = 0.2
 _EXAMPLE: Final = 10_000
@@ -39,7 +40,7 @@ def take(arguments: argparse.Namespace, connection: Connection) -> int:
     screen = _Screen(connection.default, arguments.file, ask=not arguments.yes, left=left)
     with screen.shown():
         if arguments.parquet is not None:
-            require_pyarrow()
+            require_pyarrow("Parquet")
         taken = snapshot(
             connection,
             arguments.file,

@@ -10,14 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-FORMAT_NAMES: Final = (
-    *("table", "json", "jsonl", "csv", "tsv", "markdown", "box", "grid", "column", "line", "list"),
-    *("quote", "insert", "html"),
-)
-"""What ``--format`` takes (a test holds it equal to ``formats.FORMATS``)."""
-
-MODE_NAMES: Final = {**{name: name for name in FORMAT_NAMES}, "table": "grid", "tabs": "tsv"}
-"""Options such as ``-box``, as in the sqlite3 shell (a test: as in ``formats.SQLITE_MODES``)."""
+from sessions_vtab.cli.formats import AUTO, FORMATS, SQLITE_MODES
 
 UNASKED: Final = 200
 """Requests that ``report`` makes without asking."""
@@ -136,9 +129,10 @@ def _add_modes(parser: Any, default: str | None) -> None:
     """``-box``, ``-csv`` and the like; ``-header`` and ``-noheader``."""
     mode = {"dest": "format", "action": "store_const", "default": default}
     about = "output format: also -csv, -json, -markdown, .."
-    for name, form in MODE_NAMES.items():
-        text = about if name == "box" else argparse.SUPPRESS
-        _option(parser, f"-{name} --{name}", text, const=form, **mode)
+    for name, form in SQLITE_MODES.items():
+        if form != AUTO:
+            text = about if name == "box" else argparse.SUPPRESS
+            _option(parser, f"-{name} --{name}", text, const=form, **mode)
     heading = {"dest": "heading", "default": argparse.SUPPRESS if default else True}
     _option(parser, "-header --header", argparse.SUPPRESS, **heading)
     text = "leave out the names of columns"
@@ -178,8 +172,8 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
 
 def _add_output(parser: argparse.ArgumentParser, default: str | None) -> None:
     note = "" if default else "; default: box or line on a terminal, csv otherwise"
-    text = f"output format: {', '.join(FORMAT_NAMES)}{note}; also as --json, --csv, .."
-    _option(parser, "--format FORMAT", text, choices=FORMAT_NAMES, default=argparse.SUPPRESS)
+    text = f"output format: {', '.join(FORMATS)}{note}; also as --json, --csv, .."
+    _option(parser, "--format FORMAT", text, choices=tuple(FORMATS), default=argparse.SUPPRESS)
     _add_modes(parser, argparse.SUPPRESS)
     text = "write the output to FILE, which appears only when it is complete"
     _option(parser, "-o --output FILE", text)

@@ -189,12 +189,14 @@ def initialise(file: str | None) -> int:
     url = _url(registry.backend_class(kind).urls)
     name = _asked("Name of the source in SQL", "prod")
     read_only = _asked("Refuse writes? (y/n)", "y").lower() in _AGREED
+    with closing(registry.opened(config.parse_source(f"{name}={url}"))) as backend:
+        described = backend.describe()
     text = _with_source(before, name, url, read_only=read_only)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with output(str(path)) as stream:
         stream.write(text)
-    for line in _farewell(path, name):
-        print(escaped(line))
+    print(escaped(f"Written to {path}: {described}."))
+    print(escaped(f"Test it:  {program()} sources --check {name}\nOpen it:  {program()}"))
     return 0
 
 
@@ -252,14 +254,10 @@ def _with_source(before: str, name: str, url: str, *, read_only: bool) -> str:
     """The text of the file with the source added.
 
     Raises:
-        ConfigurationError: the name or the URL is not valid, or the name is taken.
+        ConfigurationError: the name is taken.
     """
     import tomllib  # noqa: PLC0415
 
-    config.load(sources=[f"{name}={url}"], config=os.devnull)
-    registry.backend_class(config.parse_source(url).backend).open(
-        config.parse_source(f"{name}={url}")
-    ).close()
     table = tomllib.loads(before)
     if name.lower() in map(str.lower, table.get("sources", {})):
         raise ConfigurationError(f"A source named {name} already exists. Nothing was written.")
@@ -267,12 +265,3 @@ def _with_source(before: str, name: str, url: str, *, read_only: bool) -> str:
     lines += ["read_only = true"] if read_only else []
     head = "" if before else f'default = "{name}"\n\n'
     return head + (before.rstrip("\n") + "\n\n" if before else "") + "\n".join(lines) + "\n"
-
-
-def _farewell(path: Path, name: str) -> Iterator[str]:
-    source = config.load(config=path).sources[name]
-    backend = registry.backend_class(source.backend).open(source)
-    yield f"Written to {path}: {backend.describe()}."
-    backend.close()
-    yield f"Test it:  {program()} sources --check {name}"
-    yield f"Open it:  {program()}"

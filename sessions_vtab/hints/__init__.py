@@ -9,8 +9,8 @@ SQLAlchemy, notebooks and agents have it; the command line prints it in a form o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -77,25 +77,24 @@ class _Cursor(apsw.Cursor):
 
     def execute(self, statements: str, bindings: Any = None, **options: Any) -> Self:
         """See ``apsw.Cursor.execute``."""
-        try:
+        with self._explained(statements):
             super().execute(statements, bindings, **options)
-        except apsw.SQLError as error:
-            self._explain(error, statements)
-            raise
         return self
 
     def executemany(self, statements: str, sequenceofbindings: Any, **options: Any) -> Self:
         """See ``apsw.Cursor.executemany``."""
-        try:
+        with self._explained(statements):
             super().executemany(statements, sequenceofbindings, **options)
-        except apsw.SQLError as error:
-            self._explain(error, statements)
-            raise
         return self
 
-    def _explain(self, error: apsw.SQLError, statements: str) -> None:
-        with suppress(apsw.Error), self._registered.unnumbered():
-            add_hints(error, statements, self._registered.connection, self._registered)
+    @contextmanager
+    def _explained(self, statements: str) -> Iterator[None]:
+        try:
+            yield
+        except apsw.SQLError as error:
+            with suppress(apsw.Error), self._registered.unnumbered():
+                add_hints(error, statements, self._registered.connection, self._registered)
+            raise
 
 
 def add_hints(

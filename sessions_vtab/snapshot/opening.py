@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -95,23 +96,20 @@ def _last_snapshot(target: Path, origin: CopySource, *, full: bool) -> dict[str,
     """What the file that will be replaced says about itself; None if there is none."""
     if not target.exists() or target.stat().st_size == 0:
         return None
-    with translated(target):
-        # Not only for reading: what is a store in WAL mode gets files beside it, and only a
-        # connection that may write takes them away again.
-        connection = apsw.Connection(str(target), flags=apsw.SQLITE_OPEN_READWRITE)
-        try:
-            if connection.pragma("application_id") != APPLICATION_ID:
-                raise StoreError(
-                    f"{target} is not a snapshot and was left unchanged. Use another file."
-                )
-            if connection.pragma("user_version") != VERSION:
-                raise StoreError(
-                    f"{target} is a snapshot written by another version of this program and"
-                    " was left unchanged. Use another file, or remove it."
-                )
-            about = _about(connection)
-        finally:
-            connection.close(True)
+    # Not only for reading: what is a store in WAL mode gets files beside it, and only a connection
+    # that may write takes them away again.
+    writing = apsw.SQLITE_OPEN_READWRITE
+    with translated(target), closing(apsw.Connection(str(target), flags=writing)) as connection:
+        if connection.pragma("application_id") != APPLICATION_ID:
+            raise StoreError(
+                f"{target} is not a snapshot and was left unchanged. Use another file."
+            )
+        if connection.pragma("user_version") != VERSION:
+            raise StoreError(
+                f"{target} is a snapshot written by another version of this program and"
+                " was left unchanged. Use another file, or remove it."
+            )
+        about = _about(connection)
     if not full and (about["backend"], about["location"]) != (origin.backend, origin.location):
         raise ConfigurationError(
             f"{target} is a snapshot of {about['location']}, not of {origin.location}. Use"
@@ -173,18 +171,14 @@ def _described(plan: CopyPlan) -> Mapping[str, tuple[str, dict[str, str]]]:
 
 
 def _copied(target: Path, path: Path) -> apsw.Connection:
-    with translated(target):
-        source = apsw.Connection(str(target), flags=apsw.SQLITE_OPEN_READONLY)
-        try:
-            connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-            try:
-                with connection.backup("main", source, "main") as copying:
-                    while not copying.done:
-                        copying.step(_PAGES_A_STEP)
-            finally:
-                connection.close(True)
-        finally:
-            source.close(True)
+    with (
+        translated(target),
+        closing(apsw.Connection(str(target), flags=apsw.SQLITE_OPEN_READONLY)) as source,
+        closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection,
+        connection.backup("main", source, "main") as copying,
+    ):
+        while not copying.done:
+            copying.step(_PAGES_A_STEP)
     return _connect(path)
 
 

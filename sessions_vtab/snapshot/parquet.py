@@ -16,19 +16,13 @@ from typing import Final
 
 import apsw
 
-from sessions_vtab import columnar
-from sessions_vtab.columnar import Declared
+from sessions_vtab.columnar import Declared, require_pyarrow
 from sessions_vtab.contract.files import make_private
 from sessions_vtab.contract.model import ColumnType, quoted
 from sessions_vtab.errors import StoreError
 from sessions_vtab.snapshot.work import create_file, require_regular, translated
 
 _ROWS_A_GROUP: Final = 20_000
-
-
-def require_pyarrow() -> None:
-    """Raises MissingExtraError if pyarrow is not installed."""
-    columnar.require_pyarrow("Parquet")
 
 
 def write_parquet(path: Path, folder: Path) -> list[Path]:
@@ -48,7 +42,7 @@ def write_parquet(path: Path, folder: Path) -> list[Path]:
         MissingExtraError: pyarrow is not installed.
         StoreError: the folder cannot be written, or one of the names is not a regular file.
     """
-    require_pyarrow()
+    require_pyarrow("Parquet")
     written: dict[Path, Path] = {}
     try:
         make_private(folder)

@@ -11,7 +11,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -310,12 +310,9 @@ def _fold(target: Path) -> None:
     """
     if not target.with_name(target.name + "-wal").exists():
         return
-    with translated(target):
-        connection = apsw.Connection(str(target), flags=apsw.SQLITE_OPEN_READWRITE)
-        try:
-            mode = connection.pragma("journal_mode", "delete")
-        finally:
-            connection.close(True)
+    writing = apsw.SQLITE_OPEN_READWRITE
+    with translated(target), closing(apsw.Connection(str(target), flags=writing)) as connection:
+        mode = connection.pragma("journal_mode", "delete")
     if mode != "delete":
         raise BusyError(
             f"Another program has {target} open for writing, so it cannot be replaced. Close"

@@ -30,6 +30,7 @@ from sessions_vtab.scanning.opening import opened, resolved, resource_of
 from sessions_vtab.scanning.reading import pages
 from sessions_vtab.scanning.rows import TableRead, condition
 from sessions_vtab.scanning.splitting import followed_column, parent_of, parts_of_names
+from sessions_vtab.settings import whole
 
 OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -137,10 +138,7 @@ def _number(
     held: Mapping[str, str], name: str, default: int, *, least: int = 1, most: int | None = None
 ) -> int:
     text = held.get(name.lower(), str(default)).strip()
-    if text.isascii() and text.isdigit() and least <= int(text) <= (most or int(text)):
-        return int(text)
-    limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-    raise _wrong(name, f"must be a whole number {limits}, not {text!r:.40}")
+    return whole(text, f"The option {name} of the sessions data source", least, most)
 
 
 def _share(held: Mapping[str, str], speculation: bool | None) -> int | None:

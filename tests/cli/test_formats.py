@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from sessions_vtab.cli.display import Style
 from sessions_vtab.cli.formats import FORMATS, automatic
-from sessions_vtab.cli.options import FORMAT_NAMES
 
 COLUMNS = ("id", "user", "n")
 ROWS = [("s1", "ann", 3), ("s2", None, -1.5), ("s3", "", None), ("s4", b"\x00\xff", 12)]
@@ -58,10 +57,6 @@ EXPECTED = {
 
 def printed(form: str, columns, rows) -> str:
     return "".join(FORMATS[form](columns, rows, Style()))
-
-
-def test_the_command_line_offers_all_formats():
-    assert tuple(FORMATS) == FORMAT_NAMES
 
 
 def test_every_format_is_tested():

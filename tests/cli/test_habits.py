@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import sessions_vtab
+from sessions_vtab.cli.arguments import parse
 from sessions_vtab.cli.execution import prepare
 from sessions_vtab.cli.formats import SQLITE_MODES
 from sessions_vtab.cli.habits import ELSEWHERE, command_name, shell_command
-from sessions_vtab.cli.options import MODE_NAMES
 from sessions_vtab.cli.shell import Shell
 from sessions_vtab.cli.sources import version_line
 
@@ -124,9 +124,9 @@ def test_a_shell_starts_with_its_file_and_then_its_commands(cli, tmp_path):
     assert done.out == 'ready\n[{"a":1}]\n'
 
 
-@pytest.mark.parametrize("name", MODE_NAMES)
+@pytest.mark.parametrize("name", [one for one in SQLITE_MODES if one != "auto"])
 def test_options_are_the_modes_of_the_shell(name):
-    assert SQLITE_MODES[name] == MODE_NAMES[name]
+    assert parse([f"-{name}", "select 1 as a"]).format == SQLITE_MODES[name]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_every_option_has_an_effect_in_any_case():
         ({"url": "[1]"}, "must be a URL, or a JSON list"),
         ({"url": "[]"}, "must be a URL, or a JSON list"),
         ({"url": json.dumps([URL, URL])}, "one source twice"),
-        ({"sessionsPerPartition": "0"}, "sessionsPerPartition .* at least 1, not '0'"),
+        ({"sessionsPerPartition": "0"}, "sessionsPerPartition .* at least 1, not 0"),
         ({"concurrency": "many"}, "concurrency .* from 1 to 256, not 'many'"),
         ({"overlap": "-1"}, "overlap .* at least 0"),
         ({"requestsPerMinute": "60"}, "requires tasks"),
