@@ -55,7 +55,7 @@ What a backend writes, in this order:
    ``sender.pause(seconds)``, ``finish_operation(sender, response, look)``.
 
 Inside: `auth`, `call`, `endpoint`, `operations` are values; `client`, `exchange`,
-`routes`, `connection`, `retry`, `limits` send; `reader`, `paging` and `turns` read in order;
+`routes`, `connection`, `retry`, `limits` send; `reader` and `turns` read in order;
 `scope`, `cache` share; `sending` writes; `problems`, `redact` report.
 
 Shared by backends: ``fetch.options`` (settings by a pydantic model: ``validated``, ``KeyOptions``),
@@ -111,15 +111,16 @@ from sessions_vtab.fetch.client import Client, ClientHandle, Sender, shared_clie
 from sessions_vtab.fetch.endpoint import Endpoint, Origin, is_loopback, origin_of
 from sessions_vtab.fetch.limits import Clock
 from sessions_vtab.fetch.operations import finish_operation
-from sessions_vtab.fetch.paging import (
+from sessions_vtab.fetch.reader import (
     AfterPages,
+    Items,
     NumberedPages,
     Paginator,
+    Reader,
     SinglePage,
     StopAfter,
     TokenPages,
 )
-from sessions_vtab.fetch.reader import Items, Reader
 from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.sending import deliver, deliver_groups, run_job
 

@@ -16,7 +16,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 from urllib.parse import urlencode
 
 import httpcore
@@ -288,27 +288,30 @@ class ClientHandle:
         client: of ``shared_client``, or a test's own.
 
     Attributes:
+        client: the same, until it is closed: then reading it raises UnsupportedError.
         endpoint: where it sends to, also when it is closed.
     """
 
-    __slots__ = ("_client", "endpoint")
+    __slots__ = ("client", "endpoint")
 
     def __init__(self, client: Client) -> None:
-        self._client: Client | None = client
+        self.client = client
         self.endpoint = client.endpoint
 
-    @property
-    def client(self) -> Client:
-        """The client; raises UnsupportedError when the source is closed."""
-        if self._client is None:
+    def __getattr__(self, name: str) -> NoReturn:
+        """What it has not, or not any more."""
+        if name == "client":
             raise UnsupportedError(f"{self.endpoint.source} is closed.")
-        return self._client
+        raise AttributeError(name)
 
     def close(self) -> None:
         """Gives it back, once; the last one closes threads and sockets."""
-        client, self._client = self._client, None
-        if client is not None:
-            _give_back(client)
+        try:
+            client = self.client
+        except UnsupportedError:
+            return
+        del self.client
+        _give_back(client)
 
 
 def _give_back(client: Client) -> None:

@@ -146,7 +146,7 @@ class Exchange:
         """
         if not (self._plain and len(self._url) < _SHORT and self._auth.ready()):
             return None
-        headers = self._headers()
+        self._sent = asked(self._sender.where, self._auth.headers)
         way = self._client.shortcut(self._url)
         if way is None:
             return None
@@ -157,7 +157,7 @@ class Exchange:
             connection = way.connections.take(way.url) if self._admitted else None
             if connection is None:
                 return None
-            return self._ask(partial(self._short, way, headers, connection), look)
+            return self._ask(self._short(way, connection), look)
         finally:
             self._client.leave(self)
 
@@ -248,11 +248,6 @@ class Exchange:
             self._call, self._shown, self._sender.where, self._client.endpoint.max_response
         )
 
-    def _headers(self) -> dict[str, str]:
-        """All headers but Host; raises SessionsError if there is no credential."""
-        self._sent = asked(self._sender.where, self._auth.headers)
-        return {**_HEADERS, **self._call.headers, **self._sent}
-
     def _prepared(self) -> Callable[[], _Received]:
         """What sends the request.
 
@@ -260,16 +255,17 @@ class Exchange:
 
         Raises:
             InvalidValueError: it cannot be written, for instance because its JSON is too deep.
+            SessionsError: there is no credential.
         """
-        call, headers = self._call, self._headers()
+        call, self._sent = self._call, asked(self._sender.where, self._auth.headers)
         way = self._client.shortcut(self._url) if self._plain else None
         if way is not None:
-            return partial(self._short, way, headers)
+            return self._short(way)
         try:
             request = httpx.Request(
                 call.method,
                 self._url,
-                headers=headers,
+                headers=self._headers(),
                 json=call.json,
                 content=call.body,
                 **_multipart(call.form),
@@ -282,16 +278,18 @@ class Exchange:
         return lambda: self._client.transport_for(request.url).handle_request(request)
 
     def _short(
-        self,
-        way: Shortcut,
-        headers: Mapping[str, str],
-        connection: httpcore.ConnectionInterface | None = None,
-    ) -> Received:
-        """Sends a GET without the cost of httpx's classes."""
-        named = [(b"Host", way.host)]
-        named += [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+        self, way: Shortcut, connection: httpcore.ConnectionInterface | None = None
+    ) -> Callable[[], Received]:
+        """What sends a GET without the cost of httpx's classes."""
+        headers = [(b"Host", way.host)]
+        for name, value in self._headers().items():
+            headers.append((name.encode("ascii"), value.encode("ascii")))
         extensions = {"timeout": self._client.timeout}
-        return way.connections.get(way.url, named, extensions, connection)
+        return partial(way.connections.get, way.url, headers, extensions, connection)
+
+    def _headers(self) -> dict[str, str]:
+        """All headers but Host."""
+        return {**_HEADERS, **self._call.headers, **self._sent}
 
     def _response(self, received: _Received, body: bytes, elapsed: float) -> Response:
         response = Response(

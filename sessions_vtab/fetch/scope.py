@@ -92,7 +92,7 @@ class StatementResponses:
         self.client = client
         # Reentrant: a request that is done calls back at once.
         self._lock = threading.RLock()
-        self._responses = ResponseCache()
+        self._responses: ResponseCache | None = None  # Made by the first response.
         self._pending: dict[Key, PendingRequest] = {}
         self._ahead: OrderedDict[Key, None] = OrderedDict()
         self._given_up = 0
@@ -102,9 +102,12 @@ class StatementResponses:
 
     def __del__(self) -> None:
         """The engine drops the statement: its remaining requests are cancelled."""
+        if self._closed:
+            return
         for one in list(self._pending.values()):
             one.abandon()
-        self._responses.clear()
+        if self._responses is not None:
+            self._responses.clear()
 
     def start(self, call: RequestSpec, context: Context, *, waits: bool = False) -> PendingRequest:
         """Claims the answer of a read: one that is there, one under way, or a new request.
@@ -141,7 +144,7 @@ class StatementResponses:
         address = self.client.url_of(call)
         key = (address.url, "")
         with self._lock:
-            if key in self._pending or self._responses.get(key) is not None:
+            if key in self._pending or self._known(key) is not None:
                 return
             pending = PendingRequest(key, call, epoch=self.client.answers.epoch)
             self._submit(pending, self._exchange(call, address, context), context)
@@ -213,7 +216,7 @@ class StatementResponses:
             if future is not None and not future.cancelled() and future.exception() is None:
                 response = future.result()
             if response is not None:
-                self._responses.put(pending.key, response)
+                self._remember(pending.key, response)
 
     def _forget(self, pending: PendingRequest) -> None:
         if self._pending.get(pending.key) is pending:
@@ -244,7 +247,8 @@ class StatementResponses:
             except Empty:
                 break
             self._given_up -= 1
-        self._responses.clear()
+        if self._responses is not None:
+            self._responses.clear()
 
     def _give_up(self, pending: PendingRequest) -> None:
         pending.abandon()
@@ -270,14 +274,22 @@ class StatementResponses:
             pending.claims -= 1
             if pending.claims <= 0:
                 self._forget(pending)
-            self._responses.put(pending.key, response)
+            self._remember(pending.key, response)
         answers = self.client.answers
         if answers.ttl and pending.epoch is not None:
             auth = self.client.url_of(response.call).auth
             answers.put((pending.key[0], fingerprint(auth.headers())), response, pending.epoch)
 
+    def _known(self, key: Key) -> Response | None:
+        return None if self._responses is None else self._responses.get(key)
+
+    def _remember(self, key: Key, response: Response) -> None:
+        if self._responses is None:
+            self._responses = ResponseCache()
+        self._responses.put(key, response)
+
     def _ready(self, key: Key, auth: Auth, context: Context) -> PendingRequest | None:
-        response = self._responses.get(key)
+        response = self._known(key)
         if response is None and self.client.answers.ttl and not context.writes:
             where = self.client.where(context.table)
             response = self.client.answers.get((key[0], fingerprint(asked(where, auth.headers))))

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sessions_vtab.fetch.cache import Spool, SpoolPlace
 from sessions_vtab.fetch.call import RequestSpec, Response
-from sessions_vtab.fetch.paging import PageIterator, Paginator
 
 if TYPE_CHECKING:
-    from sessions_vtab.fetch.reader import Reader
+    from sessions_vtab.fetch.reader import PageIterator, Paginator, Reader
 
 
 _PARSED: Final = 1 << 20
@@ -185,7 +184,7 @@ class SideBySide:
             if call is None:
                 self._all_started = True
                 return
-            one = _PageList(PageIterator(self._reader, call, self._pages, 0))
+            one = _PageList(self._reader.pages_on_request(call, self._pages))
             self._lists.append(one)
             self._go_on(one)
 
@@ -323,7 +322,7 @@ class BothEnds:
             self._shelf.close()
 
     def _open(self, call: RequestSpec) -> _End:
-        return _End(PageIterator(self._reader, call, self._pages, 0), self._position)
+        return _End(self._reader.pages_on_request(call, self._pages), self._position)
 
     def _read_far(self, near: _End) -> bool:
         """Keeps the far end's page that was requested, if any: whether the ends have met.

@@ -101,9 +101,8 @@ class RestResource(ScanRequests):
 
     def found(self, scan: Scan, reader: Reader) -> FoundPages:
         """The items of a scan as they arrive, in the order they were asked for."""
-        reading = self.foreseen(scan, reader.context) or self.reading(
-            scan, lambda _, each: texts_in(reader.get(each.call({})))
-        )
+        reading = self.foreseen(scan, reader.context) if scan.path.keys else None
+        reading = reading or self.reading(scan, lambda _, each: texts_in(reader.get(each.call({}))))
         pages = self.listed(reading, scan, reader) if reading.lists else self.got(reading, reader)
         return pages if self.owner.hides is None or self.shows_hidden(scan) else self._shown(pages)
 

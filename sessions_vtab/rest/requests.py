@@ -325,8 +325,6 @@ class ScanRequests(Resource):
 
     def foreseen(self, scan: Scan, context: Context) -> Reading | None:
         """The requests of a scan by key that was prefetched: they take as long as its rows."""
-        if not scan.path.keys:
-            return None
         known = context.memory.get((self, "foreseen"))
         if not isinstance(known, dict):
             return None

@@ -120,7 +120,9 @@ class ScanCursor:
     ) -> Iterator[Row]:
         """The rows of a scan; ``plan_text`` and ``arguments`` are what it came from."""
         self._pages = self.read(scan)
-        rows = collected(chain.from_iterable(self._pages), self._table, plan)
+        rows: Iterator[Row] = chain.from_iterable(self._pages)
+        if plan.groups:
+            rows = collected(rows, self._table, plan)
         return echoed(rows, self._table, scan) if scan.parameters else rows
 
     def _stop(self) -> None:
@@ -220,8 +222,6 @@ def collected(rows: Iterator[Row], table: SourceTable, plan: Plan) -> Iterator[R
 
     The path reads them group after group by one column; only one of its groups is held at a time.
     """
-    if not plan.groups:
-        return rows
     places = [table.positions[name] for name in plan.groups]
     outer = plan.path.grouped if plan.path.grouped in plan.groups else plan.path.grouped_id
     return _collected(rows, table.positions[outer], places)

@@ -91,7 +91,7 @@ class RemoteCursor(ScanCursor):
             host.cursors.remove(self)
         for key in [key for key, known in host.labels.items() if known is self]:
             del host.labels[key]
-        super().Close()
+        self._peekable.close()
         if self._memo is not None:
             self._memo.close()
         if self._buyer is not None:
@@ -198,7 +198,9 @@ class RemoteCursor(ScanCursor):
         self._pages = self._peekable = _Pages(self._read(plan, scan, plan_text, arguments))
         # Rows that are echoed are copied, and could not be watched.
         walked = self._walk(self._peekable, counts=not (scan.parameters or plan.groups))
-        rows = collected(chain.from_iterable(walked), self._table, plan)
+        rows: Iterator[Row] = chain.from_iterable(walked)
+        if plan.groups:
+            rows = collected(rows, self._table, plan)
         return echoed(rows, self._table, scan) if scan.parameters else rows
 
     def _look_up_argument(self, plan: Plan, arguments: Sequence[Any]) -> None:
@@ -258,18 +260,16 @@ class RemoteCursor(ScanCursor):
         known = None if self._memo is None else self._memo.get(key)
         if not scan.where.terms and scan.path.within is None:
             # All of a list: no key will follow, and no list holds more.
-            if known is None:
-                known = self.recorded(scan, self)
-                self._keep(key, known, lookup=False)
-            return known
+            return known or self._remembered(key, scan, lookup=False)
         link = self._link(scan, self._window())
         if known is not None:
             self._look_ahead(scan, link, known=True, most=inf)
             return known
         beside = self._ahead is not None and self._ahead.has_started(scan)
         most = inf
+        lookup = bool(scan.where.terms)
         if self._begins(scan, link):
-            known = self.recorded(scan, self)
+            known = self._remembered(key, scan, lookup=lookup)
             self._first = scan, plan_text, known
         else:
             offered = self._purchases().offer(
@@ -277,17 +277,18 @@ class RemoteCursor(ScanCursor):
             )
             if offered.pages is not None:
                 return offered.pages
-            known, most = self.recorded(scan, self), offered.most
+            known, most = self._remembered(key, scan, lookup=lookup), offered.most
             offered.rents(known)
-        self._keep(key, known, lookup=bool(scan.where.terms))
         self._look_ahead(scan, link, known=beside, most=most)
         return known
 
-    def _keep(self, key: Hashable, recording: Recording, *, lookup: bool) -> None:
-        """Remembers a read for the rest of the statement; see ``Memo.put``."""
+    def _remembered(self, key: Hashable, scan: Scan, *, lookup: bool) -> Recording:
+        """The pages of a scan, which are known by ``key`` from now on; see ``Memo.put``."""
+        recording = self.recorded(scan, self)
         if self._memo is None:
             self._memo = Memo()
         self._memo.put(key, recording, lookup=lookup)
+        return recording
 
     def _begins(self, scan: Scan, link: ExactLink | None) -> bool:
         """Whether a read is the first one: of a list, or of a single key. It buys nothing."""

@@ -65,8 +65,7 @@ def test_a_full_disk_only_costs_a_request(cache, monkeypatch):
 
 def test_the_file_is_removed_with_the_statement(client_for, context):
     scope = scope_of(client_for(lambda _: None), context)
-    responses = scope._responses
-    responses._in_memory = 0
+    responses = scope._responses = ResponseCache(in_memory=0)
     responses.put(key("a"), response("a"))
     held = responses._spool._file
     assert not held.closed

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch import RequestSpec, Response
+from sessions_vtab.fetch.cache import ResponseCache
 
 BODIES = [
     b'{"a": [1, -0, 0.1, 1e5, 1E+2, 12345678901234567890123, 1.5e300, true, null]}',
@@ -66,10 +67,11 @@ def test_half_a_surrogate_pair_is_replaced():
     assert reply(b'["\\ud83d", "\\ude00a"]').json == ["\ufffd", "\ufffda"]
 
 
-def test_a_copy_is_not_parsed():
-    first = reply(b"[1]")
+def test_a_response_is_kept_without_its_parsed_form():
+    first, cache = reply(b"[1]"), ResponseCache()
     assert first.json == [1]
-    copy = first.unread()
+    cache.put(("/a", ""), first)
+    copy = cache.get(("/a", ""))
     assert copy == first
     assert "json" not in vars(copy)
     assert copy.json == [1]
