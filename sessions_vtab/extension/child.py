@@ -12,7 +12,6 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Final, NamedTuple
 
 import apsw
@@ -36,7 +35,7 @@ from sessions_vtab.extension.hosted import (
     text_of,
 )
 from sessions_vtab.extension.scans import About, Batch, HostScan, Scans
-from sessions_vtab.extension.tables import ConnectedTable, Tables
+from sessions_vtab.extension.tables import Tables
 from sessions_vtab.sql.lexer import TokenKind, tokenize
 from sessions_vtab.vtab.function import FunctionTable
 from sessions_vtab.vtab.statements import RunningStatement
@@ -134,7 +133,7 @@ class HostSession:
             b"V": self._key_at,
             b"U": self._update,
             b"T": self._transaction,
-            b"Z": self._compare,
+            b"Z": lambda first, second: (times.compare(first, second),),
             b"D": self._forget,
             b"X": self._close_scan,
         }
@@ -188,9 +187,6 @@ class HostSession:
     def _forget(self, number: int) -> None:
         self._tables.forget(number)
 
-    def _compare(self, first: str, second: str) -> tuple[int]:
-        return (times.compare(first, second),)
-
     # Reading.
 
     def _best_index(
@@ -226,7 +222,9 @@ class HostSession:
         self._scans.stand(asked.positions)
         about = About(statement.number, asked.table, asked.plan_text)
         scan = self._scans.opened(
-            asked.cursor, about, partial(self._opened, entry, statement, about)
+            asked.cursor,
+            about,
+            lambda: HostScan(entry.table.Open(), statement, about, (entry.width, entry.key)),
         )
         scan.begin(asked.columns & _USED, asked.text)
         given: list[Any] = [set(o) if isinstance(o, list) else o for o in asked.arguments]
@@ -236,9 +234,6 @@ class HostSession:
         with self._scans.asking(scan):
             scan.cursor.Filter(0, *plan)
             return scan.first()
-
-    def _opened(self, entry: ConnectedTable, statement: RunningStatement, about: About) -> HostScan:
-        return HostScan(entry.table.Open(), statement, about, (entry.width, entry.key))
 
     def _next(self, cursor: int) -> Batch:
         scan = self._scans[cursor]

@@ -43,11 +43,12 @@ def created(
         logs: the source of the connection's logs.
     """
     named = [(one, "" if one is default else f"{one.name}_") for one in sources.values()]
+    functions = sorted({name for one in sources.values() for name in one.backend.routines})
     return [
         *(entry for one, prefix in named for entry in _tables("temp", one, prefix)),
         *_tables("temp", logs, ""),
         *(entry for one in sources.values() for entry in _tables(one.name, one, "")),
-        *(("", name, "", name, int(NameKind.FUNCTION)) for name in sorted(_routines(sources))),
+        *(("", name, "", name, int(NameKind.FUNCTION)) for name in functions),
         *(entry for one, prefix in named for entry in _views(one, prefix)),
     ]
 
@@ -78,10 +79,6 @@ def _views(source: OpenSource, prefix: str) -> Iterator[Entry]:
     for kind, name, view in contents(source.backend):
         if view is not None:
             yield "temp", prefix + name, source.name, view.create("temp", "", prefix), int(kind)
-
-
-def _routines(sources: Mapping[str, OpenSource]) -> set[str]:
-    return {name for source in sources.values() for name in source.backend.routines}
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class Access:
         self._files = frozenset(files)
         self._modules = frozenset(modules)
         self._uris = uris
-        self._before = before or _allow
+        self._before = before or (lambda *_: apsw.SQLITE_OK)
         self.refusal = ""
 
     def __call__(
@@ -128,10 +128,6 @@ class Access:
         if self._read_only:
             return "this connection is read-only (read_only)"
         return "the file belongs to a source that is read-only (read_only)"
-
-
-def _allow(*_: object) -> int:
-    return apsw.SQLITE_OK
 
 
 def _is_same(path: str, file: str) -> bool:

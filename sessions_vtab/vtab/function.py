@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import apsw
@@ -25,6 +25,7 @@ from sessions_vtab.errors import (
 from sessions_vtab.vtab.blame import as_sqlite_says, blame
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import failure
+from sessions_vtab.vtab.rows import RowsCursor
 from sessions_vtab.vtab.write_queue import missed
 
 if TYPE_CHECKING:
@@ -284,18 +285,17 @@ class FunctionTable:
 _HINTS = (apsw.SQLITE_INDEX_CONSTRAINT_LIMIT, apsw.SQLITE_INDEX_CONSTRAINT_OFFSET)
 
 
-class FunctionCursor:
-    """``VTCursor`` of a function."""
+class FunctionCursor(RowsCursor):
+    """``VTCursor`` of a function: the rows of a call, results first and then the arguments."""
 
     def __init__(self, table: FunctionTable) -> None:
+        super().__init__(tuple)
         self._table = table
-        self._rows: Iterator[Row] = iter(())
-        self._row: Row | None = None
 
     @property
     def row(self) -> Row:
         """The current row: results, and after them the arguments; empty at the end."""
-        return self._row or ()
+        return () if self._row is None else self._row[1]
 
     @property
     def page_ends(self) -> bool:
@@ -306,26 +306,6 @@ class FunctionCursor:
         """Runs the function with the arguments of one row."""
         self._table.require_shape()
         names = words.split(",") if words else []
-        self._rows = iter(() if self._table.explained else self._table.call(names, arguments))
-        self.Next()
-
-    def Eof(self) -> bool:
-        """Whether there is no current row."""
-        return self._row is None
-
-    def Next(self) -> None:
-        """Moves to the next row."""
-        self._row = next(self._rows, None)
-
-    def Column(self, column: int) -> Value:
-        """A result or, after the results, an argument."""
-        return None if self._row is None or column < 0 else self._row[column]
-
-    def Rowid(self) -> int:
-        """Functions have no row ids worth a name."""
-        return 0
-
-    def Close(self) -> None:
-        """Forgets the rows."""
-        self._rows = iter(())
-        self._row = None
+        rows = [] if self._table.explained else self._table.call(names, arguments)
+        self._source = lambda: rows
+        super().Filter()

@@ -40,12 +40,10 @@ _MICROSECONDS: Final = len("2026-01-01 09:00:00.123456")
 
 def _is_equality(term: Predicate) -> bool:
     """Whether a condition can be looked up by its operands."""
-    equates = (isinstance(term, Compare) and term.op is Op.EQ) or (
-        isinstance(term, Member) and not term.negated
-    )
-    if not equates or not isinstance(term, Compare | Member) or term.field.key is not None:
-        return False
-    return term.collation in {BINARY, TIMESTAMP}
+    match term:
+        case Compare(Field(key=None), Op.EQ) | Member(Field(key=None), negated=False):
+            return term.collation in {BINARY, TIMESTAMP}
+    return False
 
 
 def _is_range(term: Predicate) -> bool:

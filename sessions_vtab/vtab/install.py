@@ -104,7 +104,9 @@ def install(
     host.installing = True
     before, views = _schemas(connection), _temporary_views(connection)
     try:
-        _create_all(connection, sources)
+        for name, source in sources.items():
+            connection.execute(f"ATTACH ':memory:' AS {quoted(name)}")
+            _create(connection, name, source)
         _create(connection, schema, sources[default])
         _create(connection, schema, logs)
     except BaseException:
@@ -243,13 +245,6 @@ def sets_work(connection: apsw.Connection) -> bool:
     finally:
         connection.create_module("sessions_vtab_probe", None)
     return True
-
-
-def _create_all(connection: apsw.Connection, sources: Mapping[str, OpenSource]) -> None:
-    """Attaches a schema for each source, with its tables."""
-    for name, source in sources.items():
-        connection.execute(f"ATTACH ':memory:' AS {quoted(name)}")
-        _create(connection, name, source)
 
 
 def _create(connection: apsw.Connection, schema: str, source: OpenSource) -> None:

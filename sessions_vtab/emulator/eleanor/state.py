@@ -197,7 +197,9 @@ class EleanorStore(Stateful[EleanorState]):
         known = known or self._by_name(namespace, key)
         if known is None and (key.startswith(UNKNOWN) or not 1 <= len(key) <= MAX_NAME):
             raise fault("RESOURCE_NOT_FOUND", f"There is no participant '{key}'.")
-        return known or self.add_participant(namespace, key, _type_of(key))
+        return known or self.add_participant(
+            namespace, key, "agent" if key.startswith(AGENTS) else "user"
+        )
 
     def _by_name(self, namespace: str, name: str) -> Participant | None:
         for participant in self.state.participants.values():
@@ -237,10 +239,6 @@ class EleanorStore(Stateful[EleanorState]):
     def counts(self) -> dict[str, int]:
         """Return how many sessions there are."""
         return {"sessions": len(self.state.sessions)}
-
-
-def _type_of(name: str) -> ParticipantType:
-    return "agent" if name.startswith(AGENTS) else "user"
 
 
 NAMESPACE = "demo"

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 PROJECT, LOCATION, ENGINE = "demo", "us-central1", "42"
 SPAN = 60 * DAY
-USERS = 30
 
 _MICROSECOND = 1000
 _FIRST = ("ann", "bob", "chen", "dana", "émile", "farah", "goran", "hana", "ines", "юрий")
@@ -71,11 +70,8 @@ class _Generator:
         self._engine = engine
         self._random = source
         self._now = now
-        self._users = [engine.user(self._user_id(number)) for number in range(USERS)]
-
-    def _user_id(self, number: int) -> str:
-        first = _FIRST[number % len(_FIRST)]
-        return first if number < len(_FIRST) else f"{first}{number // len(_FIRST) + 1}"
+        names = (*_FIRST, *(f"{name}{turn}" for turn in (2, 3) for name in _FIRST))
+        self._users = [engine.user(name) for name in names]
 
     def run(self, sessions: int, events_wanted: int) -> None:
         """Make this many sessions and events, a few sessions with far more than the others."""

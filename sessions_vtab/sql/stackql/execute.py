@@ -28,6 +28,7 @@ from sessions_vtab.sql.stackql.dialect import (
     places,
     resource_of,
 )
+from sessions_vtab.sql.stackql.naming import Sources
 
 _EVENT = {
     "author": "author",
@@ -60,9 +61,7 @@ class _Call(NamedTuple):
     scope: EngineScope
 
 
-def execute(
-    tokens: Sequence[Token], hints: frozenset[str], prefix: Callable[[EngineScope], str]
-) -> Translation:
+def execute(tokens: Sequence[Token], hints: frozenset[str], sources: Sources) -> Translation:
     """EXEC google.aiplatform.sessions.append_event @a='..', .. @@json='{..}'.
 
     Commas between the variables may be missing: in the reference's own text they are inside
@@ -73,15 +72,13 @@ def execute(
         MissingParameterError: a required variable that is not given.
         InvalidValueError: a payload that is not a JSON object.
     """
-    call = _call(tokens, prefix)
+    call = _call(tokens, sources)
     results = ", ".join(column.name for column in FUNCTIONS[call.function].results)
     shown = ResultShape.ROWS if "SHOWRESULTS" in hints else ResultShape.MESSAGE
     return Translation(f"SELECT {results} FROM {call.text}", shown, scope=call.scope)
 
 
-def inlined(
-    text: str, tokens: Sequence[Token], prefix: Callable[[EngineScope], str]
-) -> Translation | None:
+def inlined(text: str, tokens: Sequence[Token], sources: Sources) -> Translation | None:
     """``SELECT .. FROM (EXEC ..) AS x``: the rows of the call; None where there is no such EXEC.
 
     Raises:
@@ -97,12 +94,12 @@ def inlined(
         raise StatementError("syntax error: a ) is missing after EXEC.")
     if at == 0 or tokens[at - 1].upper != "FROM" or places(tokens):
         raise UnsupportedError("(EXEC ..) must be alone in FROM: SELECT .. FROM (EXEC ..) AS x.")
-    call = _call(tokens[at + 1 : closing], prefix)
+    call = _call(tokens[at + 1 : closing], sources)
     edit = Edit(tokens[at].start, tokens[closing].end, call.text)
     return Translation(apply(text, [edit]), scope=call.scope)
 
 
-def _call(tokens: Sequence[Token], prefix: Callable[[EngineScope], str]) -> _Call:
+def _call(tokens: Sequence[Token], sources: Sources) -> _Call:
     parts, at = parts_at(tokens, 1)
     method = _method(parts)
     given, payload = _variables(tokens, at)
@@ -116,7 +113,8 @@ def _call(tokens: Sequence[Token], prefix: Callable[[EngineScope], str]) -> _Cal
     function, read = _METHODS[method.name]
     arguments = ", ".join(_arguments(function, {"session": session, **read(payload)}))
     scope = EngineScope(*path[:3])
-    return _Call(function, f"{prefix(scope)}{function}({arguments})", scope)
+    prefix = sources.schema(sources.named(scope))
+    return _Call(function, f"{prefix}{function}({arguments})", scope)
 
 
 def _method(parts: Sequence[str]) -> Method:

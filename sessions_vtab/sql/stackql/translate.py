@@ -7,7 +7,6 @@ INSERT and EXEC are written anew.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -58,28 +57,23 @@ def translate(
         return None
     text = cleaned(text)
     tokens = tokenize(text)
-    prefix = partial(_prefix, sources)
     match tokens[0].upper:
         case "SHOW":
             return show(text, tokens)
         case "DESCRIBE":
             return describe(tokens)
         case "EXEC":
-            return execute(tokens, hints_of(text), prefix)
+            return execute(tokens, hints_of(text), sources)
         case "REPLACE":
             raise UnsupportedError("REPLACE is not supported; the API has no such method.")
         case verb if verb in OWN_AFFAIRS:
             raise UnsupportedError(f"{verb} manages StackQL itself and is not needed here.")
         case _:
             try:
-                query = inlined(text, tokens, prefix)
+                query = inlined(text, tokens, sources)
                 return query or _statement(TranslatedText(text, tokens, sources, values))
             except IndexError:  # A token that the grammar wants is not there.
                 raise StatementError("syntax error: the statement is incomplete.") from None
-
-
-def _prefix(sources: Sources, scope: EngineScope) -> str:
-    return sources.schema(sources.named(scope))
 
 
 def _statement(text: TranslatedText) -> Translation:
