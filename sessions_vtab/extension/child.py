@@ -246,19 +246,14 @@ class HostSession:
         return (scan.key_at(position),)
 
     def _close_scan(self, cursor: int, heir: int) -> None:
-        ended = self._scans.close(cursor, heir=bool(heir))
-        if ended is not None:
-            self._ended(ended)
-
-    def _ended(self, statement: RunningStatement) -> None:
-        """A statement reads no more: what its stores hold on to is let go with the last one.
-
-        Also within BEGIN, whose COMMIT a connection that only reads is not told of.
-        """
-        idle = self._scans.idle
+        ended, idle = self._scans.close(cursor, heir=bool(heir)), self._scans.idle
+        if ended is None:
+            return
+        # What its stores hold on to is let go with the last one, also within BEGIN, whose COMMIT a
+        # connection that only reads is not told of.
         if idle:
             self._connection.in_transaction = False
-        self._statements.ended(statement, idle=idle)
+        self._statements.ended(ended, idle=idle)
 
     # Writing.
 

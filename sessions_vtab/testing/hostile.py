@@ -195,7 +195,12 @@ def session_rows(*, odd_labels: bool = False) -> Rows:
 
 def event_rows() -> Rows:
     """Events of the first sessions: none, one or several each."""
-    return list(_events())
+    numbers = count(1)
+    return [
+        _event(session, turn, next(numbers))
+        for place, session in enumerate(session_rows()[:30])
+        for turn in range((place * place + place // 2) % 5)
+    ]
 
 
 def load(
@@ -223,13 +228,6 @@ def _ids() -> Iterator[str]:
     yield from ("s-a", "S-B", "1", "01", "9223372036854775807", "2026-01-01", "s-A", "s_a", "sxa")
     for number in range(100):
         yield f"s-{number:03d}"
-
-
-def _events() -> Iterator[dict[str, Value]]:
-    numbers = count(1)
-    for place, session in enumerate(session_rows()[:30]):
-        for turn in range((place * place + place // 2) % 5):
-            yield _event(session, turn, next(numbers))
 
 
 def _event(session: Mapping[str, Value], turn: int, number: int) -> dict[str, Value]:

@@ -109,14 +109,11 @@ class ConnectionCatalog:
 
     def _schemas(self) -> dict[str, Mapping[str, str]]:
         if self._found is None:
-            self._found = self._read()
+            listed = self._host.statements.run("PRAGMA database_list")
+            attached = [str(name) for _, name, _ in listed]
+            names = ["temp", "main", *(one for one in attached if one not in {"temp", "main"})]
+            self._found = {name.lower(): self._objects(name) for name in names}
         return self._found
-
-    def _read(self) -> dict[str, Mapping[str, str]]:
-        listed = self._host.statements.run("PRAGMA database_list")
-        attached = [str(name) for _, name, _ in listed]
-        names = ["temp", "main", *(one for one in attached if one not in {"temp", "main"})]
-        return {name.lower(): self._objects(name) for name in names}
 
     def _objects(self, schema: str) -> Mapping[str, str]:
         """Every table and view of a schema, and what created it."""

@@ -17,7 +17,6 @@ from contextlib import AbstractContextManager
 from itertools import count, groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from sessions_vtab.contract.backend import Transaction
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
@@ -381,16 +380,15 @@ class UnitOfWork:
         kept = [(name, outcome) for name, outcome in self._applied if not void(outcome.write)]
         self._applied = deque(kept, maxlen=self._applied.maxlen)
 
-    def _stores(self) -> dict[int, Transaction]:
-        found = {}
-        for one in self.participants:
-            if one.store is not None and one.joined is not None:
-                found[id(one.source.backend)] = one.store
-        return found
-
     def _commit_stores(self) -> None:
         self._host.logs.require_audit(len(self._applied) + len(self._called))
-        for store in self._stores().values():
+        # A store once, whichever of its tables have joined.
+        stores = {
+            id(one.source.backend): one.store
+            for one in self.participants
+            if one.store is not None and one.joined is not None
+        }
+        for store in stores.values():
             if self._host.dry_run:
                 store.rollback()
             else:

@@ -212,15 +212,12 @@ def parse_filter(text: str) -> list[ODataComparison]:
         match = _CONDITION.match(text, position)
         if match is None:
             raise ValueError(f"cannot read the filter at position {position}")
-        conditions.append(
-            ODataComparison(match["key"], match["operator"], _literal(match["value"]))
-        )
+        written = match["value"]
+        quoted = written.startswith("'")
+        value = written[1:-1].replace("''", "'") if quoted else json.loads(written)
+        conditions.append(ODataComparison(match["key"], match["operator"], value))
         position, more = match.end(), bool(match["end"].strip())
     return conditions
-
-
-def _literal(text: str) -> Any:
-    return text[1:-1].replace("''", "'") if text.startswith("'") else json.loads(text)
 
 
 Test = Callable[[StoredFile], bool]

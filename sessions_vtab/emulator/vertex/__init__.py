@@ -182,19 +182,15 @@ def service(settings: EmulatorSettings) -> Service:
             data.fill(context, number)
 
     reset(settings.seed)
+    router = APIRouter()
+    endpoint = VertexApplication(context)
+    for version in (*VERSIONS, UI):
+        router.routes.append(Route(f"/{version}/{{rest:path}}", endpoint))
     return Service(
         name="vertex",
-        router=_router(context),
+        router=router,
         reset=reset,
         summary=lambda: in_words(context.store.counts()),
         dump=lambda: data.dump(context.store),
         load=lambda value: data.load(context.store, value),
     )
-
-
-def _router(context: ServiceContext) -> APIRouter:
-    router = APIRouter()
-    endpoint = VertexApplication(context)
-    for version in (*VERSIONS, UI):
-        router.routes.append(Route(f"/{version}/{{rest:path}}", endpoint))
-    return router

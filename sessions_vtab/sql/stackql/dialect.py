@@ -152,6 +152,11 @@ class ProviderResource:
         every = {column.name.lower(): column.ours for column in self.columns}
         return every | {name.lower(): ours for name, ours in self.parameters.items()}
 
+    @property
+    def given(self) -> frozenset[str]:
+        """Names of its parameters in lower case."""
+        return frozenset(name.lower() for name in self.parameters)
+
 
 _PATH = (*SCOPES,)
 _SESSION_PATH = (*SCOPES, "sessionsId")

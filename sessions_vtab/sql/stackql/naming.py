@@ -230,14 +230,10 @@ class StatementNames:
         key = lowered if body is None else body
         if key not in self._columns:
             self._columns[key] = None  # Also the answer for a table that is defined by itself.
-            self._columns[key] = (
-                self._table(item.name) if body is None else self._columns_of_query(body)
-            )
+            own = self._sources.columns_of(item.name) if body is None else None
+            listed = None if own is None else frozenset(one.lower() for one in own)
+            self._columns[key] = listed if body is None else self._columns_of_query(body)
         return self._columns[key]
-
-    def _table(self, name: str) -> frozenset[str] | None:
-        found = self._sources.columns_of(name)
-        return None if found is None else frozenset(one.lower() for one in found)
 
     def _columns_of_query(self, opening: int) -> frozenset[str] | None:
         """The columns that a bracket stands for: those it lists, or of the SELECT in it."""

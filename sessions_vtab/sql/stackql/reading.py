@@ -255,10 +255,9 @@ class TranslatedText:
 
     def _moves(self, place: ResourceMention, condition: ParameterCondition) -> bool:
         """Whether a condition gives constants to a parameter, so that it may stand elsewhere."""
-        names = {name.lower() for name in place.resource.parameters}
-        constant = condition.values is not None and all(one.text for one in condition.values)
-        blank = condition.values is not None and [one.text for one in condition.values] == ["''"]
-        return condition.filters and condition.name in names and constant and not blank
+        texts = [one.text for one in condition.values or ()]
+        constant = condition.values is not None and all(texts) and texts != ["''"]
+        return constant and condition.filters and condition.name in place.resource.given
 
     def _rest(self, condition: ParameterCondition) -> str:
         """A condition without its column."""
@@ -281,7 +280,7 @@ class TranslatedText:
         if ours in _OPTIONAL and blank:
             self.replace(condition.span, "TRUE")
         elif any(self._is_moved(place, condition, divided) for place in mine) or (
-            len(mine) > 1 and _is_parameter(mine, condition)
+            len(mine) > 1 and all(condition.name in place.resource.given for place in mine)
         ):
             rest = self._rest(condition)
             parts = []
@@ -354,11 +353,6 @@ def _spelled(item: FromItem, name: str) -> str:
     """A column of an item, by the name that it has in our text."""
     ours = item.place.resource.names.get(name.lower(), name) if item.place else name
     return f'"{item.label}"."{ours}"'
-
-
-def _is_parameter(mine: Sequence[ResourceMention], condition: ParameterCondition) -> bool:
-    names = [{name.lower() for name in place.resource.parameters} for place in mine]
-    return all(condition.name in known for known in names)
 
 
 def _paths(engines: Sequence[tuple[ParameterValue, ...]]) -> Iterator[str]:

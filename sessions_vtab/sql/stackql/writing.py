@@ -16,7 +16,7 @@ from sessions_vtab.sql.stackql.dialect import (
     Translation,
 )
 from sessions_vtab.sql.stackql.reading import TranslatedText
-from sessions_vtab.sql.stackql.scoping import ParameterCondition, ParameterValue, required
+from sessions_vtab.sql.stackql.scoping import ParameterCondition, required
 
 _RETURNING = frozenset(("RETURNING",))
 _SET = frozenset(("SET", "FROM", "WHERE"))
@@ -194,16 +194,12 @@ def _source_of_rows(
         if len(row) != len(ours):
             raise StatementError("disparity in fields to insert and supplied data")
         engines = [
-            text.routes.followed(_given(text, row[ours.index(column)]))
-            for column in SCOPES.values()
+            text.routes.followed(text.reader.value((item[0], _after_value(text, item))))
+            for item in (row[ours.index(column)] for column in SCOPES.values())
         ]
         known = None if None in engines else tuple(one for one in engines if one is not None)
         chosen |= text.routes.sources_of(known, "INSERT")
     return text.routes.only(chosen, "INSERT")
-
-
-def _given(text: TranslatedText, item: Span) -> ParameterValue:
-    return text.reader.value((item[0], _after_value(text, item)))
 
 
 def _after_value(text: TranslatedText, item: Span) -> int:
