@@ -64,7 +64,7 @@ def delays_use_up_timeouts(patch: pytest.MonkeyPatch) -> None:
         passed += seconds
         await asyncio.sleep(0)
 
-    _sleep_by(patch, sleep)
+    sleep_by(patch, sleep)
     patch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: passed))
 
 
@@ -86,8 +86,9 @@ def delays_end_together(patch: pytest.MonkeyPatch, number: int) -> None:
             await asyncio.wait_for(enough.wait(), 20)
         enough.set()
 
-    _sleep_by(patch, sleep)
+    sleep_by(patch, sleep)
 
 
-def _sleep_by(patch: pytest.MonkeyPatch, sleep: Callable[[float], Awaitable[None]]) -> None:
+def sleep_by(patch: pytest.MonkeyPatch, sleep: Callable[[float], Awaitable[object]]) -> None:
+    """Has requests of an emulator wait by ``sleep(seconds)`` instead of the clock."""
     patch.setattr(front, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))

@@ -19,6 +19,27 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
+def stopping(
+    interrupt: Callable[[], object], when: Callable[[], bool] = lambda: True
+) -> Iterator[None]:
+    """Interrupts the statement in the block, again and again: before its first step it is none."""
+    ended = threading.Event()
+
+    def go_on() -> None:
+        while not ended.wait(0.05):
+            if when():
+                interrupt()
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
 def once(condition: Callable[[], bool], act: Callable[[], object]) -> Iterator[None]:
     """Does something beside the block, as soon as a condition holds."""
 

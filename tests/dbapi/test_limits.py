@@ -11,7 +11,7 @@ import pytest
 
 from sessions_vtab import dbapi
 from sessions_vtab.dbapi import limits
-from tests.waiting import wait_for
+from tests.waiting import stopping, wait_for
 
 COUNTING = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c"
 ENDLESS = f"{COUNTING}) SELECT count(*) FROM c"
@@ -159,24 +159,19 @@ class TestTimeout:
 
 class TestInterrupt:
     def test_another_thread_may_interrupt(self, db) -> None:
-        timer = threading.Timer(0.1, db.interrupt)
-        timer.start()
-
-        with pytest.raises(dbapi.OperationalError, match="interrupted"):
+        with (
+            stopping(db.interrupt),
+            pytest.raises(dbapi.OperationalError, match="interrupted"),
+        ):
             db.execute(ENDLESS).fetchall()
-
-        timer.join()
 
     def test_a_half_read_result_ends_with_the_timeout_and_the_connection_stays_usable(
         self, db
     ) -> None:
         half_read = db.execute("VALUES (1), (2), (3)")
         half_read.fetchone()
-        timer = threading.Timer(0.1, db.interrupt)
-        timer.start()
-        with pytest.raises(dbapi.OperationalError):
+        with stopping(db.interrupt), pytest.raises(dbapi.OperationalError):
             db.execute(ENDLESS).fetchall()
-        timer.join()
 
         with pytest.raises(dbapi.OperationalError, match="stopped"):
             half_read.fetchone()

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import httpx
 import pytest
 
-from sessions_vtab.emulator import front
 from sessions_vtab.emulator.control import Control, ControlError
+from tests.clocks import sleep_by
+from tests.waiting import wait_for
 
 
 @pytest.mark.parametrize(
@@ -111,14 +110,9 @@ def test_control_requests_are_not_logged_and_the_log_can_be_reset(own) -> None:
     assert own.ids() == ["s-1"]
 
 
-def sleeping(monkeypatch, sleep) -> None:
-    """Has requests wait by ``sleep(seconds)`` instead of the clock."""
-    monkeypatch.setattr(front, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
-
-
 def test_the_high_water_mark_of_concurrency(own, monkeypatch) -> None:
     together = asyncio.Barrier(5)
-    sleeping(monkeypatch, lambda _: together.wait())
+    sleep_by(monkeypatch, lambda _: together.wait())
     own.control.delay(1)
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(lambda _: own.ids(), range(5)))
@@ -137,7 +131,7 @@ def test_latency_is_added_to_api_requests_only(start, monkeypatch) -> None:
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    sleeping(monkeypatch, sleep)
+    sleep_by(monkeypatch, sleep)
     api = start(delay=0.6)
     api.ids()
     api.control.delay(0.3)
@@ -225,12 +219,11 @@ def test_the_control_api_responds_while_requests_hang(own, monkeypatch) -> None:
     async def sleep(_: float) -> None:
         await asyncio.to_thread(asked.wait)
 
-    sleeping(monkeypatch, sleep)
+    sleep_by(monkeypatch, sleep)
     own.control.fault("delay", seconds=1)
     thread = threading.Thread(target=own.ids)
     thread.start()
-    while not own.control.log()["total"]:
-        time.sleep(0.01)
+    wait_for(lambda: own.control.log()["total"])
     assert own.control.requests()[0]["ended"] is None
     asked.set()
     thread.join()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import httpx
 import pytest
 
 from sessions_vtab.emulator.control import ControlError
+from tests.clocks import sleep_by
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -74,8 +74,7 @@ def test_acting_then_failing(own) -> None:
     with pytest.raises(httpx.ReadTimeout):
         own.client.delete(f"{own.base}/sessions/new", timeout=0.1)
     # The client gives up whether or not the request has been read.
-    while "new" in own.ids():
-        time.sleep(0.01)
+    wait_for(lambda: "new" not in own.ids())
 
 
 def test_a_dropped_connection(own) -> None:
@@ -148,11 +147,16 @@ def test_a_token_that_leads_to_an_empty_page(own) -> None:
     assert listing(own, pageToken=page["nextPageToken"]).status_code == 400
 
 
-def test_a_delay(own) -> None:
+def test_a_delay(own, monkeypatch) -> None:
+    waits = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    sleep_by(monkeypatch, sleep)
     own.control.fault("delay", seconds=0.2)
-    begun = time.monotonic()
     assert listing(own).status_code == 200
-    assert time.monotonic() - begun >= 0.2
+    assert waits == [0.2]
 
 
 def start_operation(api, **plan):

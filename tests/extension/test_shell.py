@@ -8,13 +8,13 @@ import select
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from tests.waiting import wait_for
 
 SHELL = shutil.which("sqlite3") or ""
 
@@ -113,7 +113,7 @@ def test_control_c_stops_the_statement_and_not_the_process(
     shown = ""
 
     def see(text: str) -> None:
-        _wait_for(lambda: text in _read())
+        wait_for(lambda: text in _read())
 
     def _read() -> str:
         nonlocal shown
@@ -133,7 +133,7 @@ def test_control_c_stops_the_statement_and_not_the_process(
     first = re.findall(r"process \d+", shown)[0]  # Newer shells draw a table around it.
     both.emulator.control.reset_log()
     type_("SELECT count(*), count(text) FROM prod.events;\n")
-    _wait_for(lambda: len(both.emulator.control.requests()) > 2)
+    wait_for(lambda: len(both.emulator.control.requests()) > 2)
     type_("\x03")
     see("interrupted")
     both.emulator.control.delay(0)
@@ -147,10 +147,3 @@ def test_control_c_stops_the_statement_and_not_the_process(
     os.close(terminal)
 
     assert asked < 31
-
-
-def _wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "it has not happened"
-        time.sleep(0.01)
