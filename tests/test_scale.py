@@ -10,19 +10,19 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab.cli import main
-from sessions_vtab.scanning.estimate import (
-    QUOTA_ROWS,
-    cut,
-    duration,
-    pages_of,
-    requests_of,
-)
+from sessions_vtab.cli.display import duration
 from sessions_vtab.spark.reading import OPTIONS
 from tests.benchmarks.simulate_scale import (
+    APPENDS,
+    QUOTA,
+    QUOTA_ROWS,
     TaskEstimate,
     by_executors,
+    cut,
     makespan,
     minutes,
+    pages_of,
+    requests_of,
     skewed,
     tables,
 )
@@ -57,6 +57,16 @@ def test_the_help_begins_with_the_quota_and_ends_with_what_cannot_be_done(capsys
     words = ("600 requests", "1,010,000", "28 h", "DuckDB", "Spark (", "does not write")
     places = [shown.index(word) for word in words]
     assert places == sorted(places)
+
+
+def test_the_numbers_of_the_help_are_those_of_the_model() -> None:
+    text = (Path(sessions_vtab.__file__).parent / "docs" / "help" / "scale.md").read_text("utf-8")
+
+    assert f"At {QUOTA}\nrequests per minute" in text
+    assert f"limited to {APPENDS} per minute" in text
+    for sessions, requests, every, changed, stream in QUOTA_ROWS:
+        shown = f"| {sessions} sessions | {requests} requests | {every} |"
+        assert f"{shown} snapshot {changed}, stream {stream} |" in text
 
 
 def test_the_quota_rows() -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 import apsw
 
-from sessions_vtab.cli.display import Failed, counted, escaped, is_terminal, seconds
+from sessions_vtab.cli.display import Failed, counted, duration, escaped, is_terminal, seconds
 from sessions_vtab.cli.execution import CLEAR
 from sessions_vtab.cli.options import UNASKED
 from sessions_vtab.cli.streams import output
@@ -20,13 +20,14 @@ from sessions_vtab.columnar import require_pyarrow
 from sessions_vtab.connection import Connection
 from sessions_vtab.errors import BusyError, SessionsError
 from sessions_vtab.report import report
-from sessions_vtab.scanning.estimate import duration, requests_of
 from sessions_vtab.snapshot import Estimate, SnapshotProgress, SnapshotReport, snapshot
 from sessions_vtab.snapshot.parquet import write_parquet
 
 _EVERY: Final = 0.2
 _EXAMPLE: Final = 10_000
 """Sessions, where it is not known yet how many there are."""
+_EXAMPLE_REQUESTS: Final = _EXAMPLE + _EXAMPLE // 100
+"""One for each, and one for each page of their list."""
 
 
 def take(arguments: argparse.Namespace, connection: Connection) -> int:
@@ -191,7 +192,7 @@ def _time_needed(estimate: Estimate) -> str:
     whose = "documented quota of the service" if estimate.documented else "source's rate_limit"
     at = f"{estimate.per_minute} requests per minute ({whose})"
     if estimate.requests is None:
-        least = duration(requests_of(_EXAMPLE, 1) / estimate.per_minute)
+        least = duration(_EXAMPLE_REQUESTS / estimate.per_minute)
         return f" At {at}, {_EXAMPLE} sessions take at least {least}."
     return f" At {at}, that takes at least {duration(estimate.requests / estimate.per_minute)}."
 

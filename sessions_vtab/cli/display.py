@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from math import inf
+from math import ceil, inf
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -64,6 +64,21 @@ def width(text: str) -> int:
 def seconds(elapsed: float) -> str:
     """A duration: ``0.001 s``, ``0.9 s``, ``41.2 s``."""
     return f"{elapsed:.1f} s" if elapsed >= _TENTH else f"{max(elapsed, 0.001):.3f} s"
+
+
+_MINUTE, _HOUR, _DAY = 1.0, 60.0, 1_440.0
+_TENTHS_BELOW: Final = 10
+
+
+def duration(minutes: float) -> str:
+    """Minutes in words: ``90 s``, ``17 min``, ``2.8 h``, ``2.3 days``."""
+    if minutes < 2 * _MINUTE:
+        return f"{ceil(minutes * 60)} s"
+    if minutes < 2 * _HOUR:
+        return f"{minutes:.0f} min"
+    size, name = (_HOUR, "h") if minutes < 2 * _DAY else (_DAY, "days")
+    amount = minutes / size
+    return f"{amount:.1f} {name}" if amount < _TENTHS_BELOW else f"{amount:.0f} {name}"
 
 
 def counted(number: int, noun: str) -> str:

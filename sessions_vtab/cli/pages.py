@@ -19,7 +19,6 @@ from sessions_vtab.cli.extension import CLIENTS
 from sessions_vtab.cli.streams import program
 from sessions_vtab.contract.messages import install_command, packages_of
 from sessions_vtab.contract.times import ACCEPTED
-from sessions_vtab.scanning.estimate import APPENDS, QUOTA, QUOTA_ROWS
 
 _INDENT = "  "
 _GAP = 2
@@ -214,13 +213,6 @@ DASHBOARD: Final = (DOCS / "dashboard.yml").read_text("utf-8")
 _VALUES: Final = {
     "dashboard": DASHBOARD.rstrip(),
     "accepted": ACCEPTED,
-    "quota": str(QUOTA),
-    "appends": str(APPENDS),
-    "times": "\n".join(
-        f"| {sessions} sessions | {requests} requests | {every} | snapshot {changed}, stream"
-        f" {stream} |"
-        for sessions, requests, every, changed, stream in QUOTA_ROWS
-    ),
     "programs": "\n".join(f"| {name} | {form.format(path='PATH')} |" for name, form in CLIENTS),
 }
 """What stands in braces in the documents."""

@@ -14,8 +14,7 @@ Reading is bound by the service's quota, not by the machine: see ``docs/scale.md
 * `opening`: sources, tables and columns by name
 * `model`: parts and the conditions they hold
 * `rows`: a read without SQLite, or by a connection where its condition is SQL
-* `reading`, `splitting` (into sessions, by which table belongs to which): the functions;
-  `estimate`: requests and time, for people and plans
+* `reading`, `splitting` (into sessions, by which table belongs to which): the functions
 
 Where there is no condition in SQL, no SQLite is involved, and none is loaded. The schema is the
 declared one (``columnar``), also for a read without rows.

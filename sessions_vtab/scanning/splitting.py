@@ -15,7 +15,6 @@ from sessions_vtab.contract.model import ColumnType, quoted
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
-from sessions_vtab.scanning.estimate import cut
 from sessions_vtab.scanning.model import Part
 from sessions_vtab.scanning.opening import opened, resolved, resource_of
 from sessions_vtab.scanning.reading import pages
@@ -130,8 +129,8 @@ def parts_of_names(source: Source, table: str, names: Iterable[str], size: int) 
         parent, slash, last = name.rpartition("/")
         by_parent.setdefault(parent + slash, []).append(last)
     for parent, ids in by_parent.items():
-        for some in cut(ids, size):
-            yield Part(source, table, LINK, parent, tuple(some))
+        for first in range(0, len(ids), size):
+            yield Part(source, table, LINK, parent, tuple(ids[first : first + size]))
 
 
 def _names(source: Source, parent: Resource, where: str) -> Iterator[str]:

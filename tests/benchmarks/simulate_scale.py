@@ -3,8 +3,8 @@
     python -m tests.benchmarks.simulate_scale            # from a model; the same each time
     python -m tests.benchmarks.simulate_scale --measure  # with the emulator at 50 ms; a minute
 
-The model uses the functions that ``split`` and ``snapshot`` use: how sessions are cut into parts
-and how many requests a list takes. Skew, that one session has most of the events, matters where
+The model is that of ``split`` and ``snapshot``: sessions are cut into parts of so many, a list
+takes a request for each page, and each session one or more. Skew, that one session has most of the events, matters where
 many tasks read: the pages of one session come one after the other.
 """
 
@@ -14,25 +14,23 @@ import argparse
 import heapq
 import multiprocessing
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
 from sessions_vtab import scanning
+from sessions_vtab.cli.display import duration
 from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.control import Control
-from sessions_vtab.scanning.estimate import (
-    APPENDS,
-    PAGE,
-    QUOTA,
-    QUOTA_ROWS,
-    cut,
-    duration,
-    pages_of,
-    requests_of,
-)
 from sessions_vtab.scanning.splitting import DEFAULT_SIZE
 from tests.benchmarks.served import emulator
+
+PAGE = 100
+"""Rows of a page of most services."""
+QUOTA = 600
+"""Read requests per minute, the example in texts: the general quota of Vertex AI."""
+APPENDS = 300
+"""Appends per minute that Agent Engine documents."""
 
 _SESSIONS = 100_000
 _EXECUTORS = (1, 2, 4, 8, 100)
@@ -43,6 +41,41 @@ _SLOTS = 4
 """Tasks that an executor runs at the same time."""
 
 Rows = Sequence[Sequence[str]]
+
+
+def cut(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """The items in pieces of at most ``size``, in order."""
+    for first in range(0, len(items), size):
+        yield items[first : first + size]
+
+
+def pages_of(rows: int, page: int = PAGE) -> int:
+    """Requests to read a list of some rows: an empty list takes one as well."""
+    return max(1, ceil(rows / page))
+
+
+def requests_of(sessions: int, events: int, page: int = PAGE) -> int:
+    """Requests to read sessions and the events of each: the list, and one or more for each.
+
+    Args:
+        sessions: how many.
+        events: of each session.
+        page: rows of a page.
+    """
+    return pages_of(sessions, page) + sessions * pages_of(events, page)
+
+
+def _quota_row(sessions: int) -> tuple[str, ...]:
+    changed = sessions // 100
+    every, stream = requests_of(sessions, PAGE), requests_of(changed, PAGE)
+    snapshot = pages_of(sessions) + changed
+    times = [duration(count / QUOTA) for count in (every, snapshot, stream)]
+    return (f"{sessions:,}", f"{every:,}", *times)
+
+
+QUOTA_ROWS = tuple(_quota_row(10**power) for power in (4, 5, 6))
+"""Sessions of 100 events, requests to read them, and times at ``QUOTA``: for all, and where 1 % of
+the sessions changed, for a snapshot (which lists all of them) and a stream (which does not)."""
 
 
 @dataclass(frozen=True, slots=True)
