@@ -49,7 +49,6 @@ from sessions_vtab.settings import (
     GENERIC,
     check_identifier,
     check_source_name,
-    generic_settings,
     refuse_secrets,
 )
 
@@ -159,9 +158,10 @@ def parse_source(text: str) -> Source:
 
     head, separator, rest = text.strip().partition("://")
     if not separator:
+        forms = [url for one in registry.BUILT_IN for url in registry.backend_class(one).urls[:1]]
         raise ConfigurationError(
             f"A source is written as {_FORM}. The given text has no '://' in it. Forms:"
-            f" {', '.join(registry.url_forms())}."
+            f" {', '.join(forms)}."
         )
     name, equals, backend = head.rpartition("=")
     location, _, query = rest.partition("?")
@@ -414,17 +414,12 @@ def _named(name: str, source: SourceLike) -> Source:
 def _of_class(name: str, settings: dict[str, Any], where: str) -> Source:
     """A source whose backend is given as a class, which needs no name that others know."""
     backend, location = settings.pop("backend"), settings.pop("location", "")
-    made = _source(name, _name_of(backend), str(location), settings, where)
-    return replace(made, implementation=backend)
-
-
-def _name_of(backend: type) -> str:
-    """The name of a backend's class; raises ConfigurationError if it is not one."""
     if not issubclass(backend, Backend) or not isinstance(getattr(backend, "name", None), str):
         raise ConfigurationError(
             f"{backend.__name__} must be a Backend class with a name: its name in URLs."
         )
-    return backend.name
+    made = _source(name, backend.name, str(location), settings, where)
+    return replace(made, implementation=backend)
 
 
 def _source(
@@ -432,7 +427,11 @@ def _source(
 ) -> Source:
     refuse_secrets({"location": location, **settings}, where)
     options = {key: value for key, value in settings.items() if key not in GENERIC}
-    generic = generic_settings(settings, where)
+    generic = {
+        key: convert(settings[key], f"{where}: {key}")
+        for key, convert in GENERIC.items()
+        if key in settings
+    }
     return Source(name, backend, location, MappingProxyType(options), **generic)
 
 

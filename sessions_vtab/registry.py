@@ -100,11 +100,6 @@ def backend_class(name: str) -> type[Backend]:
     return loaded
 
 
-def url_forms() -> tuple[str, ...]:
-    """The usual form of a URL of each built-in backend, for errors."""
-    return tuple(url for name in BUILT_IN for url in backend_class(name).urls[:1])
-
-
 def opened(source: Source) -> Backend:
     """The backend of a source, within its ``scopes``.
 

@@ -95,23 +95,6 @@ def check_source_name(name: str, where: str) -> str:
     return check_identifier(name, where)
 
 
-def generic_settings(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The settings in ``settings`` that every source has, typed, by name.
-
-    Args:
-        settings: all settings of a source.
-        where: which source it is, for errors.
-
-    Raises:
-        ConfigurationError: naming the key and what it takes.
-    """
-    return {
-        key: convert(settings[key], f"{where}: {key}")
-        for key, convert in GENERIC.items()
-        if key in settings
-    }
-
-
 def refuse_secrets(settings: Mapping[str, Any], where: str) -> None:
     """Raises CredentialError, without the value, if a setting is or holds a secret.
 

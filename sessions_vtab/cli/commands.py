@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from sessions_vtab.cli.display import Failed, Style, escaped, is_terminal
 from sessions_vtab.cli.streams import help_command, output, read_sql, unusable
 from sessions_vtab.contract.messages import missing_extra
-from sessions_vtab.errors import ConfigurationError, MissingExtraError
+from sessions_vtab.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from sessions_vtab.cli.help import Reference
@@ -49,7 +49,7 @@ def _init(arguments: argparse.Namespace) -> int:
 @contextmanager
 def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
     """The connection that the common options describe."""
-    from sessions_vtab.cli.execution import prepare, terminal_question  # noqa: PLC0415
+    from sessions_vtab.cli.execution import ask, prepare  # noqa: PLC0415
     from sessions_vtab.connection import connect  # noqa: PLC0415
 
     connection = connect(
@@ -62,7 +62,9 @@ def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
     try:
         connection.budget.max_requests = arguments.max_requests
         connection.budget.max_writes = arguments.max_writes
-        connection.budget.confirm = terminal_question()
+        # Where nobody sits at a terminal, nobody is asked.
+        asks = is_terminal(sys.stdin) and is_terminal(sys.stderr)
+        connection.budget.confirm = ask if asks else None
         prepare(connection)
         yield connection
     finally:
@@ -89,7 +91,7 @@ def _query(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    text = _file(arguments.file)
+    text = read_sql(arguments.file)
     name = "standard input" if arguments.file == "-" else arguments.file
     with _session(arguments, arguments.format or "table", name) as session:
         session.tour(text)
@@ -105,17 +107,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 def _text(argument: str) -> str:
-    return _file("-") if argument == "-" else argument
-
-
-def _file(path: str) -> str:
-    name = "Standard input" if path == "-" else path
-    try:
-        return read_sql(path)
-    except OSError as error:
-        raise ConfigurationError(f"{name} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{name} is not UTF-8 text.") from None
+    return read_sql("-") if argument == "-" else argument
 
 
 def _bindings(arguments: argparse.Namespace) -> Mapping[str, str]:

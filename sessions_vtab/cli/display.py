@@ -129,15 +129,6 @@ def moves_cursor(stream: IO[str]) -> bool:
     return is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
 
-def can_show(stream: IO[str], characters: str) -> bool:
-    """Whether the encoding of a stream has these characters."""
-    try:
-        characters.encode(getattr(stream, "encoding", None) or "utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def terminal_size() -> os.terminal_size:
     """Columns and lines of the terminal; 80 and 24 where it does not say.
 
@@ -205,7 +196,11 @@ def style_for(stream: IO[str], style: Style, margin: int = 0) -> Style:
     if not is_terminal(stream):
         return style
     room = terminal_size().columns - margin
-    return replace(style, room=room, unicode=can_show(stream, "╭─│…"))
+    try:
+        "╭─│…".encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return replace(style, room=room, unicode=False)
+    return replace(style, room=room)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import apsw
 
-from sessions_vtab.cli.display import escaped, footer, is_terminal, moves_cursor
+from sessions_vtab.cli.display import escaped, footer, moves_cursor
 from sessions_vtab.connection import Connection
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.progress import EVERY, FIRST, Progress
@@ -253,13 +253,11 @@ class _Line(threading.Thread):
                 print(CLEAR, end="", file=sys.stderr, flush=True)
 
 
-def terminal_question() -> Callable[[str], bool] | None:
-    """Asks yes or no on the terminal; None where nobody sits there to answer."""
-    return _ask if is_terminal(sys.stdin) and is_terminal(sys.stderr) else None
+def ask(question: str) -> bool:
+    """Asks on the terminal: true for y or yes, and the end of input is a no.
 
-
-def _ask(question: str) -> bool:
-    """True for y or yes; the end of input is a no. Ctrl-C ends the statement."""
+    Ctrl-C ends the statement.
+    """
     with paused():
         sys.stderr.write(f"{escaped(question)} [y/N] ")
         sys.stderr.flush()

@@ -153,20 +153,17 @@ class ScriptSession:
     @contextmanager
     def _guarded(self, statement: lexer.Statement, number: int) -> Iterator[None]:
         try:
-            yield
+            with told(self._connection, statement.text, help_command()):
+                yield
         except UnicodeEncodeError as error:
             raise Failed(f"Error: {unwritable(error)}") from None
-        except Exception as error:
-            if not can_describe(error):
+        except (Failed, KeyboardInterrupt) as error:
+            self._stream.flush()
+            if isinstance(error, KeyboardInterrupt):
                 raise
-            self._stream.flush()
             where = f" in {self._name}, line {statement.line}, statement {number}"
-            text = described(self._connection, error, statement.text, help_command())
-            raise Failed(f"Error{where if self._name else ''}: {text}") from error
-        except KeyboardInterrupt as error:
-            self._stream.flush()
-            note_cost(error, self._connection)
-            raise
+            where = where if self._name else ""
+            raise Failed(f"Error{where}: {error}") from error.__cause__
 
     def _end(self, text: str) -> None:
         """A transaction that is still open would be rolled back without a word."""
@@ -197,16 +194,24 @@ def _statements(text: str) -> Iterator[lexer.Statement]:
     return lexer.split(text, apsw.complete)
 
 
-def can_describe(error: Exception) -> bool:
-    """Whether an error says what is wrong: ours, SQLite's, and bugs of a known backend."""
-    return isinstance(error, apsw.Error | SessionsError) or blamed(error) is not None
+@contextmanager
+def told(connection: Connection, sql: str, help_command: str) -> Iterator[None]:
+    """A block that works for a statement: what fails there is ``Failed``, as ``described``.
 
-
-def note_cost(error: KeyboardInterrupt, connection: Connection) -> None:
-    """Adds to an interrupt what the statement has cost, for the message about it."""
-    requests = connection.statement_requests
-    if requests:
-        error.add_note(f"{counted(requests, 'request')} {'was' if requests == 1 else 'were'} made.")
+    Ours are errors that say what is wrong: of this package, of SQLite, and bugs of a known backend.
+    An interrupt is told what the statement has cost.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, apsw.Error | SessionsError) and blamed(error) is None:
+            raise
+        raise Failed(described(connection, error, sql, help_command)) from error
+    except KeyboardInterrupt as error:
+        if requests := connection.statement_requests:
+            verb = "was" if requests == 1 else "were"
+            error.add_note(f"{counted(requests, 'request')} {verb} made.")
+        raise
 
 
 def described(connection: Connection, error: Exception, sql: str, help_command: str) -> str:

@@ -16,11 +16,19 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import apsw
 
 from sessions_vtab.cli import help as reference
-from sessions_vtab.cli.display import Style, counted, escaped, is_terminal, style_for, terminal_size
+from sessions_vtab.cli.display import (
+    Failed,
+    Style,
+    counted,
+    escaped,
+    is_terminal,
+    style_for,
+    terminal_size,
+)
 from sessions_vtab.cli.execution import progress_of
 from sessions_vtab.cli.formats import FORMATS, automatic
 from sessions_vtab.cli.pages import text as page_text
-from sessions_vtab.cli.session import can_describe, described, note_cost
+from sessions_vtab.cli.session import told
 from sessions_vtab.cli.settings import ShellSettings
 from sessions_vtab.cli.sources import checked, listed, require
 from sessions_vtab.cli.streams import fitted
@@ -295,23 +303,17 @@ class Commands(ShellSettings):
     def _telling(self, sql: str) -> Iterator[None]:
         """A block that works for a statement: what fails is told with its place and hints."""
         try:
-            yield
-        except Exception as error:
-            if not can_describe(error):
-                raise
-            self._fail(described(self._connection, error, sql, ".help"), error)
-        except KeyboardInterrupt as error:
-            note_cost(error, self._connection)
-            raise
-
-    def _fail(self, text: str, error: Exception) -> NoReturn:
-        """Prints an error once; input that is not a terminal ends here."""
-        self.stdout.flush()
-        where = "" if self.interactive else f" in line {self.input_line_number}"
-        where = where if self.input_line_number else ""  # A statement of the command line.
-        self.write_error(f"Error{where}: {text}\n")
-        mark_seen(error)
-        raise error
+            with told(self._connection, sql, ".help"):
+                yield
+        except Failed as error:
+            self.stdout.flush()
+            where = "" if self.interactive else f" in line {self.input_line_number}"
+            where = where if self.input_line_number else ""  # A statement of the command line.
+            self.write_error(f"Error{where}: {error}\n")
+            # Printed once; input that is not a terminal ends here.
+            cause = error.__cause__ or error
+            mark_seen(cause)
+            raise cause from cause.__cause__
 
     def _terminal_width(self, minimum: int) -> int:
         """Columns of the terminal; 80 where it does not say."""

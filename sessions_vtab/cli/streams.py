@@ -155,12 +155,17 @@ def read_sql(path: str) -> str:
     """The text of a file, or of standard input for ``-``; a byte order mark is dropped.
 
     Raises:
-        OSError: it cannot be read.
-        UnicodeDecodeError: it is not UTF-8.
+        ConfigurationError: it cannot be read, or is not UTF-8.
     """
-    if path == "-":
-        return sys.stdin.read().removeprefix("\ufeff")
-    return Path(path).read_text("utf-8-sig")
+    name = "Standard input" if path == "-" else path
+    try:
+        if path == "-":
+            return sys.stdin.read().removeprefix("\ufeff")
+        return Path(path).read_text("utf-8-sig")
+    except OSError as error:
+        raise ConfigurationError(f"{name} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{name} is not UTF-8 text.") from None
 
 
 _WORD: Final = re.compile(r" *(?:[a-z]+(?: order)? {2,})?")

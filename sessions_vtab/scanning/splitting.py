@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from sessions_vtab.contract.backend import Resource
-from sessions_vtab.contract.capability import Capability
 from sessions_vtab.contract.model import ColumnType, quoted
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.contract.source import Source
@@ -55,8 +54,13 @@ def read_by_parent(table: str, parent: str, resources: Mapping[str, Resource]) -
     """Whether a table is read by the keys of its parent's rows, not as one list."""
     if not parent:
         return False
-    followed = followed_column(table, parent, resources)
-    return bool(followed) or not _has_cheap_list(resources[table].capability)
+    if followed_column(table, parent, resources):
+        return True
+    # Whether one list gives all rows, without a request for each key after it.
+    paths = resources[table].capability.paths
+    lists = [path.cost for path in paths if not path.keys]
+    keyed = [path.cost for path in paths if path.keys]
+    return not lists or min(lists) > _WORTH * min(keyed, default=min(lists))
 
 
 def time_order(resource: Resource) -> str:
@@ -66,13 +70,6 @@ def time_order(resource: Resource) -> str:
             if resource.table.column(name).type is ColumnType.TIME:
                 return name
     return ""
-
-
-def _has_cheap_list(capability: Capability) -> bool:
-    """Whether one list gives all rows, without a request for each key after it."""
-    keyed = [path.cost for path in capability.paths if path.keys]
-    lists = [path.cost for path in capability.paths if not path.keys]
-    return bool(lists) and min(lists) <= _WORTH * min(keyed, default=min(lists))
 
 
 DEFAULT_SIZE: Final = 100

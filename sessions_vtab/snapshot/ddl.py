@@ -151,12 +151,8 @@ _OF_EVENT: Final = ("timestamp", "author", "invocation_id")
 _NEEDED: Final = frozenset(("name", "session_name", "session_id", "content"))
 
 
-def create_views(plan: CopyPlan) -> str:
+def create_views(plan: CopyPlan) -> Iterator[str]:
     """The statements that make the views of a snapshot; those of an earlier run are replaced."""
-    return "".join(f"{statement};\n" for statement in _statements(plan))
-
-
-def _statements(plan: CopyPlan) -> Iterator[str]:
     tables = {shape.table: shape.columns for shape in plan.shapes}
     events = frozenset(column.name for column in tables.get("events", ()))
     derived = _PARTS not in tables and events >= _NEEDED

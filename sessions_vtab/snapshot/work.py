@@ -253,15 +253,14 @@ class Work:
         counts: dict[str, int] = {}
         with self.transaction():
             for shape in plan.shapes:
-                with translated(self.path):
-                    self.connection.execute(create_indexes(shape))
+                self.execute(create_indexes(shape))
                 ((count,),) = self.execute(f"SELECT count(*) FROM {quoted(shape.table)}")
                 counts[shape.table] = int(count)
                 self.execute(
                     "UPDATE _snapshot_tables SET rows = ? WHERE name = ?", (count, shape.table)
                 )
-            with translated(self.path):
-                self.connection.execute(create_views(plan))
+            for statement in create_views(plan):
+                self.execute(statement)
             self.execute(
                 "UPDATE _snapshot SET finished = ?, complete = 1, row_counts = ?,"
                 " requests = requests + ?",
