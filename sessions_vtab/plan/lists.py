@@ -171,10 +171,11 @@ def _settled(scan: Scan, within: Within) -> tuple[Compare, ...] | None:
     if within.keys is None:
         return ()
     values = scan.given(scan.path.keys[0]) or ()
-    if not values or not isinstance(values[0], str):
+    if not all(isinstance(value, str) for value in values):
         return None
-    found = [within.keys(value) for value in values]
-    first = found[0]
+    # What is no name at all is that of no row, so any list will do for it.
+    found = [one for one in map(within.keys, values) if one is not None]
+    first = next(iter(found), None)
     if first is None or any(other != first for other in found):
         return None
     return tuple(Compare(Field(name), Op.EQ, value) for name, value in first.items())

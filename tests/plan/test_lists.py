@@ -98,6 +98,10 @@ USER, PLACE, TIME = equal("user", "ann"), equal("place", "x"), after("2026")
         (PART, [Member(Field("part"), ("7/3", "7/4"))], [], ["list of one: id = '7'"]),
         (PART, [Member(Field("part"), ("7/3", "8/4"))], [], []),
         (PART, [equal("part", "none")], [], []),
+        # What is no name is that of no row.
+        (PART, [Member(Field("part"), ("none", "7/4"))], [], ["list of one: id = '7'"]),
+        (PART, [Member(Field("part"), ("none", "nobody"))], [], []),
+        (PART, [Member(Field("part"), ("7/3", 7))], [], []),
     ],
 )
 def test_the_lists_of_a_read_from_the_smallest_on(path, terms, lasting, lists):
