@@ -127,8 +127,12 @@ def _gets(
         rows_per_key=None,
         within=_within(table, owner, table.name, parse),
     )
+    # What a parent's list has of its parents and of their rows.
+    listed = _serves(owner) and (not many or bool(table.inside and table.listed))
     for column, template in named_by(table, owner).items():
-        within = None if template == owner.name else _within(table, owner, template, parse)
+        within = _within(table, owner, template, parse)
+        if template == owner.name:
+            within = Within("list", _listed_in(owner, template, parse)) if listed else None
         yield replace(way, name=_path_name(verb, column), keys=(column,), within=within)
     places = operation.places
     keys = tuple(one for one in reversed(places) if one == places[-1] or one not in given)
@@ -141,7 +145,7 @@ def _gets(
         if one != keys[0] and one in table.table.positions
     )
     if all(key in table.table.positions for key in keys):
-        within = None if many or not _serves(owner) else Within("list")
+        within = Within("list") if listed else None
         filters = (*scope, *shown)
         yield replace(way, keys=keys, filters=filters, unique=not many, within=within)
 

@@ -55,6 +55,26 @@ def test_participants_come_with_their_sessions(bound, where, path, rows):
     assert bound.sent() == [("GET", path, None)]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT count(*) FROM sessions s JOIN participants p USING (session_id)",
+        "SELECT count(*) FROM sessions s LEFT JOIN participants p ON p.session_name = s.name",
+        (
+            "SELECT sum((SELECT count(*) FROM participants p WHERE p.session_id = s.session_id"
+            " AND p.participant <> 'x')) FROM sessions s"
+        ),
+    ],
+)
+def test_sessions_and_their_participants_are_one_list(bound, text):
+    """The list of sessions has their participants: no session is read by itself."""
+    for number in range(20):
+        bound.add(f"s-{number}", participants=["ann"])
+
+    assert bound(text) == [(23,)]
+    assert len(bound.sent()) == 1
+
+
 def test_participants_of_deleted_sessions_do_not_show(bound):
     bound.remove("s")
     assert bound("SELECT session_id FROM participants") == [("t",)]
