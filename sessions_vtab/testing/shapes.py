@@ -14,6 +14,7 @@ from typing import Any, Final
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.testing import conditions, several_tables
 from sessions_vtab.testing.oracle import Comparison, Known
+from sessions_vtab.testing.several_tables import statements
 
 _PATTERNS: Final = (
     "LIKE 'plain'",
@@ -155,93 +156,77 @@ _ORDERED: Final = (
     "SELECT name FROM {events} ORDER BY timestamp DESC, timestamp, name LIMIT 5",
 )
 
-_AGGREGATES: Final = (
-    "SELECT count(*) FROM {sessions}",
-    "SELECT count(*) FROM {sessions} WHERE user_id = 'ann'",
-    "SELECT count(display_name), count(DISTINCT user_id) FROM {sessions}",
-    "SELECT count(DISTINCT create_time) FROM {sessions}",
-    "SELECT min(create_time), max(create_time) FROM {sessions}",
-    "SELECT max(create_time) FROM {sessions}",
-    "SELECT min(create_time) FROM {sessions} WHERE user_id = 'ann'",
-    "SELECT min(display_name), max(display_name) FROM {sessions}",
-    "SELECT max(name) FROM {sessions}",
-    "SELECT min(name) FROM {sessions} WHERE name > 'sessions/s'",
-    "SELECT max(create_time) FROM {sessions} WHERE 0",
-    "SELECT count(*) FROM {sessions} WHERE 0",
-    "SELECT sum(length(display_name)), avg(length(user_id)) FROM {sessions}",
-    "SELECT total(state->>'n') FROM {sessions}",
-    "SELECT DISTINCT user_id FROM {sessions}",
-    "SELECT DISTINCT user_id, labels FROM {sessions}",
-    "SELECT DISTINCT create_time FROM {sessions}",
-    "SELECT DISTINCT labels->>'env' FROM {sessions}",
-    "SELECT user_id, count(*) FROM {sessions} GROUP BY user_id",
-    "SELECT user_id, create_time, count(*) FROM {sessions} GROUP BY user_id, create_time",
-    "SELECT create_time, count(*) FROM {sessions} GROUP BY create_time",
-    "SELECT create_time, count(*) FROM {sessions} GROUP BY create_time ORDER BY create_time DESC",
-    "SELECT lower(user_id), count(*) FROM {sessions} GROUP BY user_id COLLATE NOCASE",
-    "SELECT user_id, count(*) FROM {sessions} GROUP BY user_id HAVING count(*) > 5",
-    (
-        "SELECT user_id, max(create_time) FROM {sessions} GROUP BY user_id"
-        " HAVING max(create_time) > '2026-01-01T10:00:00+01:00'"
-    ),
-    "SELECT session_id, count(*), min(timestamp) FROM {events} GROUP BY session_id",
-    "SELECT create_time, count(*) FROM {sessions} GROUP BY create_time, create_time",
-    "SELECT DISTINCT create_time, create_time FROM {sessions}",
-    "SELECT labels->>'env', count(*) FROM {sessions} GROUP BY 1",
-    (
-        "SELECT s.user_id, count(e.name) FROM {sessions} s LEFT JOIN {events} e USING (session_id)"
-        " GROUP BY s.user_id"
-    ),
-    "SELECT count(*) FILTER (WHERE user_id = 'ann') FROM {sessions}",
-    "SELECT group_concat(name, ',' ORDER BY name) FROM {sessions} WHERE user_id = 'ann'",
-    "SELECT json_group_array(name ORDER BY name DESC) FROM {sessions}",
-    "SELECT user_id, name, max(name) FROM {sessions} GROUP BY user_id",
-)
+_AGGREGATES: Final = statements("""
+    SELECT count(*) FROM {sessions};
+    SELECT count(*) FROM {sessions} WHERE user_id = 'ann';
+    SELECT count(display_name), count(DISTINCT user_id) FROM {sessions};
+    SELECT count(DISTINCT create_time) FROM {sessions};
+    SELECT min(create_time), max(create_time) FROM {sessions};
+    SELECT max(create_time) FROM {sessions};
+    SELECT min(create_time) FROM {sessions} WHERE user_id = 'ann';
+    SELECT min(display_name), max(display_name) FROM {sessions};
+    SELECT max(name) FROM {sessions};
+    SELECT min(name) FROM {sessions} WHERE name > 'sessions/s';
+    SELECT max(create_time) FROM {sessions} WHERE 0;
+    SELECT count(*) FROM {sessions} WHERE 0;
+    SELECT sum(length(display_name)), avg(length(user_id)) FROM {sessions};
+    SELECT total(state->>'n') FROM {sessions};
+    SELECT DISTINCT user_id FROM {sessions};
+    SELECT DISTINCT user_id, labels FROM {sessions};
+    SELECT DISTINCT create_time FROM {sessions};
+    SELECT DISTINCT labels->>'env' FROM {sessions};
+    SELECT user_id, count(*) FROM {sessions} GROUP BY user_id;
+    SELECT user_id, create_time, count(*) FROM {sessions} GROUP BY user_id, create_time;
+    SELECT create_time, count(*) FROM {sessions} GROUP BY create_time;
+    SELECT create_time, count(*) FROM {sessions} GROUP BY create_time ORDER BY create_time DESC;
+    SELECT lower(user_id), count(*) FROM {sessions} GROUP BY user_id COLLATE NOCASE;
+    SELECT user_id, count(*) FROM {sessions} GROUP BY user_id HAVING count(*) > 5;
+    SELECT user_id, max(create_time) FROM {sessions} GROUP BY user_id
+        HAVING max(create_time) > '2026-01-01T10:00:00+01:00';
+    SELECT session_id, count(*), min(timestamp) FROM {events} GROUP BY session_id;
+    SELECT create_time, count(*) FROM {sessions} GROUP BY create_time, create_time;
+    SELECT DISTINCT create_time, create_time FROM {sessions};
+    SELECT labels->>'env', count(*) FROM {sessions} GROUP BY 1;
+    SELECT s.user_id, count(e.name) FROM {sessions} s LEFT JOIN {events} e USING (session_id)
+        GROUP BY s.user_id;
+    SELECT count(*) FILTER (WHERE user_id = 'ann') FROM {sessions};
+    SELECT group_concat(name, ',' ORDER BY name) FROM {sessions} WHERE user_id = 'ann';
+    SELECT json_group_array(name ORDER BY name DESC) FROM {sessions};
+    SELECT user_id, name, max(name) FROM {sessions} GROUP BY user_id;
+""")
 
-_WINDOWS: Final = (
-    (
-        "SELECT name, row_number() OVER (PARTITION BY user_id ORDER BY create_time, name)"
-        " FROM {sessions}"
-    ),
-    "SELECT name, rank() OVER (ORDER BY create_time) FROM {sessions}",
-    "SELECT name, dense_rank() OVER (ORDER BY create_time DESC) FROM {sessions}",
-    "SELECT name, lag(name) OVER (ORDER BY name) FROM {sessions}",
-    "SELECT rank() OVER (PARTITION BY create_time ORDER BY create_time DESC) FROM {sessions}",
-    "SELECT name, count(*) OVER (PARTITION BY user_id) FROM {sessions}",
-    (
-        "SELECT name, sum(length(text)) OVER (PARTITION BY session_id ORDER BY timestamp, name)"
-        " FROM {events}"
-    ),
-    (
-        "SELECT name, first_value(name) OVER (PARTITION BY user_id ORDER BY name ROWS BETWEEN"
-        " 1 PRECEDING AND CURRENT ROW) FROM {sessions}"
-    ),
-    (
-        "SELECT name FROM (SELECT name, row_number() OVER (PARTITION BY session_id"
-        " ORDER BY timestamp DESC, name) AS n FROM {events}) WHERE n = 1"
-    ),
-)
+_WINDOWS: Final = statements("""
+    SELECT name, row_number() OVER (PARTITION BY user_id ORDER BY create_time, name)
+        FROM {sessions};
+    SELECT name, rank() OVER (ORDER BY create_time) FROM {sessions};
+    SELECT name, dense_rank() OVER (ORDER BY create_time DESC) FROM {sessions};
+    SELECT name, lag(name) OVER (ORDER BY name) FROM {sessions};
+    SELECT rank() OVER (PARTITION BY create_time ORDER BY create_time DESC) FROM {sessions};
+    SELECT name, count(*) OVER (PARTITION BY user_id) FROM {sessions};
+    SELECT name, sum(length(text)) OVER (PARTITION BY session_id ORDER BY timestamp, name)
+        FROM {events};
+    SELECT name, first_value(name) OVER (PARTITION BY user_id ORDER BY name ROWS BETWEEN 1 PRECEDING
+        AND CURRENT ROW) FROM {sessions};
+    SELECT name FROM (SELECT name, row_number() OVER (PARTITION BY session_id
+        ORDER BY timestamp DESC, name) AS n FROM {events}) WHERE n = 1;
+""")
 
-_PROJECTIONS: Final = (
-    "SELECT {s.*} FROM {sessions} s",
-    "SELECT {e.*} FROM {events} e",
-    "SELECT {s.*} FROM {sessions} s WHERE s.session_id = 's-a'",
-    "SELECT 1 FROM {sessions}",
-    "SELECT upper(user_id) || '!', create_time FROM {sessions}",
-    "SELECT typeof(display_name), typeof(create_time), typeof(expire_time) FROM {sessions}",
-    (
-        "SELECT name, user_id = 'ann', display_name IS NULL, create_time > '2026-01-01T10:00'"
-        " FROM {sessions}"
-    ),
-    (
-        "SELECT name, CASE WHEN create_time < '2026-01-01T10:00:00+01:00' THEN 'old' ELSE 'new' END"
-        " FROM {sessions}"
-    ),
-    "SELECT name, labels->>'env', labels->'env', state->>'$.deep.x.y' FROM {sessions}",
-    "SELECT hex(display_name), length(display_name) FROM {sessions}",
-    "SELECT (SELECT 1), name AS session_id FROM {sessions} ORDER BY session_id",
-    "SELECT state FROM {sessions} WHERE length(state) > 1000",
-)
+_PROJECTIONS: Final = statements("""
+    SELECT {s.*} FROM {sessions} s;
+    SELECT {e.*} FROM {events} e;
+    SELECT {s.*} FROM {sessions} s WHERE s.session_id = 's-a';
+    SELECT 1 FROM {sessions};
+    SELECT upper(user_id) || '!', create_time FROM {sessions};
+    SELECT typeof(display_name), typeof(create_time), typeof(expire_time) FROM {sessions};
+    SELECT name, user_id = 'ann', display_name IS NULL, create_time > '2026-01-01T10:00'
+        FROM {sessions};
+    SELECT name, CASE WHEN create_time < '2026-01-01T10:00:00+01:00' THEN 'old' ELSE 'new' END
+        FROM {sessions};
+    SELECT name, labels->>'env', labels->'env', state->>'$.deep.x.y' FROM {sessions};
+    SELECT hex(display_name), length(display_name) FROM {sessions};
+    SELECT (SELECT 1), name AS session_id FROM {sessions} ORDER BY session_id;
+    SELECT state FROM {sessions} WHERE length(state) > 1000;
+""")
 
 _LIMITED: Final = (
     ("SELECT name FROM {sessions}", "LIMIT 5"),
