@@ -255,14 +255,14 @@ def test_an_exception_of_python_in_a_row_is_the_outcome_of_that_row(
     db: Connection, emulator: Running, monkeypatch: pytest.MonkeyPatch, make: Any
 ) -> None:
     """It comes after the row was sent: nobody knows, unless it is asked for."""
-    plain = VertexBackend.follow
+    plain = VertexBackend.finished
 
-    def follow(self: VertexBackend, reply: Any, *rest: Any) -> Any:
+    def finished(self: VertexBackend, reply: Any, *rest: Any) -> Any:
         if b"s7" in reply.content:
             raise make()
         return plain(self, reply, *rest)
 
-    monkeypatch.setattr(VertexBackend, "follow", follow)
+    monkeypatch.setattr(VertexBackend, "finished", finished)
     with pytest.raises(Exception, match=r"1 of 60 writes .*prod\.sessions: .*Error"):
         commit(db)
 
