@@ -157,11 +157,11 @@ def _lines(reading: TableReading, *, why: bool) -> Iterator[str]:
     yield f"{margin}  requests  {reading.estimate or unknown}"
     if why:
         for text, rule in tuple(reasons(reading)) or (("no condition", None),):
-            yield f"{margin}  why       {text}{'' if rule is None else _because(rule)}"
-
-
-def _because(rule: Rule) -> str:
-    return f": {'sent' if rule.sent else 'here'} by {rule}: {rule.says} ({rule.decided_in})"
+            because = ""
+            if rule is not None:
+                where = "sent" if rule.sent else "here"
+                because = f": {where} by {rule}: {rule.says} ({rule.decided_in})"
+            yield f"{margin}  why       {text}{because}"
 
 
 def _limit_comes_late(readings: Sequence[TableReading], sql: str) -> bool:

@@ -79,11 +79,6 @@ class ReadTable:
     path: AccessPath | None = None
     source: Source | None = None
 
-    @property
-    def remote(self) -> bool:
-        """Whether reading it costs requests, as far as is known."""
-        return self.resource is not None and self.resource.capability.remote
-
 
 @dataclass(frozen=True, slots=True)
 class RequestEstimate:
@@ -213,11 +208,9 @@ def _readings(
             # A table that has a prefix and no alias is called by its name alone in the text.
             called = step.alias.lower()
             own = conditions.get(called) or conditions.get(called.rpartition(".")[2], ())
-            reading = _said(reading, look, own)
-        if target.remote and target.path is not None:
-            reading = _asked(reading, outer)
+            reading = _asked(_said(reading, target.path, look, own), target.path, outer)
+            outer = target.label
         yield reading
-        outer = target.label if target.path is not None else outer
 
 
 def _by_words(
@@ -232,12 +225,13 @@ def _by_words(
     return groups
 
 
-def _asked(reading: TableReading, outer: str) -> TableReading:
-    target, path = reading.target, reading.target.path
-    if target.resource is None or path is None:
+def _asked(reading: TableReading, path: AccessPath, outer: str) -> TableReading:
+    """With its first requests, where reading costs any."""
+    resource = reading.target.resource
+    if resource is None or not resource.capability.remote:
         return reading
     known = [request for one in reading.reached for request in one.requests]
-    requests = known or _template(reading.step, path, target.resource)
+    requests = known or _template(reading.step, path, resource)
     estimate = RequestEstimate(
         page=None if path.unique else path.page_cap,
         reads=max(1, len(requests)),
@@ -251,7 +245,9 @@ def _asked(reading: TableReading, outer: str) -> TableReading:
     return replace(reading, requests=tuple(requests), estimate=estimate)
 
 
-def _said(reading: TableReading, look: Look, conditions: Sequence[Condition]) -> TableReading:
+def _said(
+    reading: TableReading, path: AccessPath, look: Look, conditions: Sequence[Condition]
+) -> TableReading:
     """With its conditions, and their values as far as the statement has them."""
     step = reading.step
     sent, stops = step.clauses.get("sent", ""), step.clauses.get("stops", "")
@@ -262,12 +258,11 @@ def _said(reading: TableReading, look: Look, conditions: Sequence[Condition]) ->
         terms = [_values_of(one.scan, met=stops != "") for one in reading.reached]
         sent = " OR ".join(dict.fromkeys(text for text, _ in terms if text))
         stops = " OR ".join(dict.fromkeys(text for _, text in terms if text))
-    here = _here(step, reading.target.path, conditions)
     return replace(
         reading,
         sent=sent,
         stops=stops,
-        here=tuple(here),
+        here=tuple(_here(step, path, conditions)),
         conditions=tuple(conditions),
         decided=tuple(look.decided.get(step.plan_text, ())),
     )
@@ -298,7 +293,7 @@ def _columns(term: Predicate) -> list[str]:
 
 
 def _here(
-    step: PlanStep, path: AccessPath | None, conditions: Sequence[Condition]
+    step: PlanStep, path: AccessPath, conditions: Sequence[Condition]
 ) -> Iterator[tuple[str, str]]:
     """What SQLite checks, and why the source does not."""
     offered = [one.text for one in conditions if one.role == "offered"]
@@ -306,7 +301,7 @@ def _here(
         column = term.partition(" ")[0]
         named = re.compile(rf"\b{re.escape(column)}\b", re.IGNORECASE)
         text = next((text for text in offered if named.search(text)), term)
-        yield text, "" if path is None else _why(term, path)
+        yield text, _why(term, path)
     for one in conditions:
         if one.role in {"here", "narrowed"}:
             yield one.text, "only SQLite can decide it"

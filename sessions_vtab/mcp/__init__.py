@@ -211,10 +211,6 @@ async def _serve(server: MCPServer[Any], listener: socket.socket, token: str) ->
     A client that drops its connection cancels its call, if it speaks the protocol of 2026-07-28.
     Before that, a dropped connection could be resumed: such a call ends at its time limit.
     """
-    await uvicorn.Server(_configuration(server, listener, token)).serve(sockets=[listener])
-
-
-def _configuration(server: MCPServer[Any], listener: socket.socket, token: str) -> uvicorn.Config:
     port = listener.getsockname()[1]
     hosts = [f"{_HOST}:{port}", f"localhost:{port}"]
     app = server.streamable_http_app(
@@ -225,7 +221,7 @@ def _configuration(server: MCPServer[Any], listener: socket.socket, token: str) 
             allowed_hosts=hosts, allowed_origins=[f"http://{host}" for host in hosts]
         ),
     )
-    return uvicorn.Config(
+    configuration = uvicorn.Config(
         _RequireToken(app, token),
         ws="none",
         lifespan="on",
@@ -233,6 +229,7 @@ def _configuration(server: MCPServer[Any], listener: socket.socket, token: str) 
         access_log=False,
         timeout_graceful_shutdown=_GRACE,
     )
+    await uvicorn.Server(configuration).serve(sockets=[listener])
 
 
 class _RequireToken:

@@ -111,7 +111,11 @@ def split(
     parent = parent_of(table, resource.table.positions, resources)
     where = ""
     if sessions_where is not None:
-        _refuse_stranger(settings, table, parent)
+        if not parent and table not in SESSION_TABLES:
+            raise UnsupportedError(
+                f"{settings.name}.{table} does not belong to sessions, so a condition on sessions"
+                " cannot select its rows. Use where."
+            )
         where = condition(settings, parent or table, sessions_where)
     if not (read_by_parent(table, parent, resources) and resource.capability.remote):
         return [Part(settings, table, where=_whole(settings, parent, where))]
@@ -145,12 +149,3 @@ def _whole(source: Source, parent: str, where: str) -> str:
         return where
     inner = f"SELECT name FROM {quoted(source.name)}.{quoted(parent)} WHERE (\n{where}\n)"
     return f"{LINK} IN ({inner})"
-
-
-def _refuse_stranger(source: Source, table: str, parent: str) -> None:
-    """Raises unless the table has sessions, or its rows belong to some."""
-    if not parent and table not in SESSION_TABLES:
-        raise UnsupportedError(
-            f"{source.name}.{table} does not belong to sessions, so a condition on sessions"
-            " cannot select its rows. Use where."
-        )

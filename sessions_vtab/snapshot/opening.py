@@ -55,7 +55,9 @@ def open_work(
     if left is not None:
         with translated(path):
             incremental = not _about(left)["full"]
-            if _is_old(path, options):
+            # Too old to reuse rows that have no change time; the sessions whose ``update_time``
+            # tells are not read again in any case.
+            if time.time() - path.stat().st_mtime > options.overlap * _SECONDS:
                 left.execute("UPDATE _snapshot SET run = run + 1, started = ?", (started,))
             left.execute("UPDATE _snapshot SET complete = 0, finished = NULL")
             _describe(left, options)
@@ -142,14 +144,6 @@ def _continued(
         connection.close(True)
         return None
     return connection
-
-
-def _is_old(path: Path, options: SnapshotOptions) -> bool:
-    """Whether an earlier run is too old to reuse rows that have no change time.
-
-    Sessions whose ``update_time`` tells that are not read again in any case.
-    """
-    return time.time() - path.stat().st_mtime > options.overlap * _SECONDS
 
 
 def _about(connection: apsw.Connection) -> dict[str, Any]:

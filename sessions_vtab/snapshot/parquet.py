@@ -84,14 +84,13 @@ def _write(
     # versions: Spark does not read Parquet files with nanoseconds, and pyarrow does not read files
     # of both kinds together.
     declared = Declared(columns.items(), unit="us")
-    selected = ", ".join(_selected(name, kind) for name, kind in columns.items())
+    selected = ", ".join(
+        f"CAST({quoted(name)} AS BLOB)" if kind is ColumnType.BLOB else quoted(name)
+        for name, kind in columns.items()
+    )
     cursor = connection.execute(f"SELECT {selected} FROM {quoted(table)}")
     partial.unlink(missing_ok=True)
     create_file(partial)
     with parquet.ParquetWriter(partial, declared.schema, compression="zstd") as writer:
         while rows := list(islice(cursor, _ROWS_A_GROUP)):
             writer.write_batch(declared.batch(rows))
-
-
-def _selected(name: str, kind: ColumnType) -> str:
-    return f"CAST({quoted(name)} AS BLOB)" if kind is ColumnType.BLOB else quoted(name)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sessions_vtab.contract.backend import Resource
-from sessions_vtab.contract.capability import AccessPath, Capability
+from sessions_vtab.contract.capability import Capability
 from sessions_vtab.contract.messages import did_you_mean, no_table
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.tables import EVENT_COLUMNS, SCOPE_COLUMNS
@@ -244,7 +244,7 @@ def _shape(
         parent,
         by_parent=read_by_parent(table.name, parent, resources),
         follows=followed_column(table.name, parent, resources),
-        indexed=_with_facets(table.name, columns, _indexed(columns, table.key, capability)),
+        indexed=_indexed(table, columns, capability),
         unread=_unread(table),
         numbered=_SEQUENCE.name if table.name == _EVENTS and _SEQUENCE.name in names else "",
         refers=parent in chosen,
@@ -292,14 +292,17 @@ def _listing(
 
 
 def _indexed(
-    columns: Sequence[Column], key: str, capability: Capability
+    table: Table, columns: Sequence[Column], capability: Capability
 ) -> tuple[tuple[str, ...], ...]:
-    """What the source can be asked by; where it can be asked by anything, ids and times."""
-    declared = {name for path in capability.paths for name in _asked_by(path)}
+    """What the source can be asked by, and facets; ids and times where it can be asked anything."""
+    declared: set[str] = set()
+    for path in capability.paths:
+        filtered = (one.column for one in path.filters if not one.keyed)
+        declared.update(path.keys, filtered, path.orders, path.ascending)
     chosen = [
         column.name
         for column in columns
-        if column.name != key
+        if column.name != table.key
         and column.name not in SCOPE_COLUMNS
         and column.type in {ColumnType.TEXT, ColumnType.TIME, ColumnType.INTEGER}
         and column.name in declared
@@ -315,20 +318,8 @@ def _indexed(
     by_session = {LINK, "session_id"} if LINK in chosen or LINK in declared else set()
     numbers = [column.name for column in columns if column.name == _SEQUENCE.name]
     in_order = (*times[:1], *numbers)
-    return tuple((name, *in_order) if name in by_session else (name,) for name in chosen)
-
-
-def _with_facets(
-    table: str, columns: Sequence[Column], indexed: tuple[tuple[str, ...], ...]
-) -> tuple[tuple[str, ...], ...]:
-    """With indexes on facets that have none."""
-    there = {one[0] for one in indexed}
-    facets = frozenset(_FACETS.get(table, ())) - there
-    return (*indexed, *((column.name,) for column in columns if column.name in facets))
-
-
-def _asked_by(path: AccessPath) -> Iterable[str]:
-    yield from path.keys
-    yield from (one.column for one in path.filters if not one.keyed)
-    yield from path.orders
-    yield from path.ascending
+    facets = frozenset(_FACETS.get(table.name, ())).difference(chosen)
+    return (
+        *((name, *in_order) if name in by_session else (name,) for name in chosen),
+        *((column.name,) for column in columns if column.name in facets),
+    )

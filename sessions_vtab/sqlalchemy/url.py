@@ -104,7 +104,11 @@ def sources_of(url: URL) -> list[Source]:
 
 def _texts(url: URL) -> list[str]:
     """The sources as texts, in the form that ``config`` reads."""
-    _refuse_user(url)
+    if url.username is not None or url.password is not None:
+        raise ArgumentError(
+            "A URL must not contain a user or password. Name an environment variable"
+            " (api_key_env=NAME) or a file (api_key_file=PATH) instead."
+        )
     _, rest = _parted(url)
     _, plus, backend = url.drivername.partition("+")
     if plus:
@@ -130,14 +134,6 @@ def _parsed(texts: Iterable[str]) -> list[Source]:
         return [parse_source(text) for text in texts]
     except SessionsError as error:
         raise ArgumentError(str(error)) from None
-
-
-def _refuse_user(url: URL) -> None:
-    if url.username is not None or url.password is not None:
-        raise ArgumentError(
-            "A URL must not contain a user or password. Name an environment variable"
-            " (api_key_env=NAME) or a file (api_key_file=PATH) instead."
-        )
 
 
 def _location(url: URL) -> str:
