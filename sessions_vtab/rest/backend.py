@@ -211,13 +211,17 @@ class RestBackend(Backend):
             raise ConfigurationError(
                 f"Source {self.source.name}: {what}Write the URL as {self.urls[0]}"
             )
-        for place, value in zip(self.location, given, strict=False):
+        return self.addressable(dict(zip(self.location, given, strict=False)))
+
+    def addressable(self, scope: dict[str, str]) -> dict[str, str]:
+        """The same values; raises ConfigurationError for one that no path can have."""
+        for place, value in scope.items():
             if value in UNADDRESSABLE:
                 raise ConfigurationError(
-                    f"Source {self.source.name}: {value!r} is not a valid {place}. Write the URL"
-                    f" as {self.urls[0]}"
+                    f"Source {self.source.name}: {value!r:.80} is not a valid {place}. Write the"
+                    f" URL as {self.urls[0]}"
                 )
-        return dict(zip(self.location, given, strict=False))
+        return scope
 
     def _client(self) -> Client:
         endpoint = self.make_site()

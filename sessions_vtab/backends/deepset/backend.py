@@ -134,11 +134,7 @@ class DeepsetBackend(rest.RestBackend):
                 f"Source {self.source.name}: no workspace is given. Write the URL as"
                 " deepset://WORKSPACE."
             )
-        if workspace in rest.UNADDRESSABLE:
-            raise rest.ConfigurationError(
-                f"Source {self.source.name}: {workspace!r:.80} is not a valid workspace name."
-            )
-        return {"workspace": workspace}
+        return self.addressable({"workspace": workspace})
 
     def declare(self) -> Sequence[rest.RestTable]:
         status = rest.Filter("ingestion_status", rest.EQUALITY)

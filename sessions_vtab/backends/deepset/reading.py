@@ -102,19 +102,15 @@ def _check(response: rest.Response, before: int | None) -> bool:
     total = _total_of(response)
     if not isinstance(more, bool):
         raise rest.ProtocolError(f"{response.what}: has_more should be true or false.")
+    wrong = ""
     if more and not rows:
-        raise rest.ProtocolError(
-            f"{response.what} has no rows, but says that more follow. {_RETRY}"
-        )
-    if before is not None and not rows and total > before:
-        raise rest.ProtocolError(
-            f"{response.what} has no rows, but its total is {total} and only {before} rows came"
-            f" before it. {_RETRY}"
-        )
-    if before is not None and more and before + rows >= total:
-        raise rest.ProtocolError(
-            f"{response.what} says that more rows follow, but has the last of {total}. {_RETRY}"
-        )
+        wrong = "has no rows, but says that more follow"
+    elif before is not None and not rows and total > before:
+        wrong = f"has no rows, but its total is {total} and only {before} rows came before it"
+    elif before is not None and more and before + rows >= total:
+        wrong = f"says that more rows follow, but has the last of {total}"
+    if wrong:
+        raise rest.ProtocolError(f"{response.what} {wrong}. {_RETRY}")
     return more
 
 
@@ -139,7 +135,7 @@ class _WithTotal(rest.RestResource):
 
     def _counted(self, scan: rest.Scan, reader: rest.Reader) -> Iterator[rest.Page]:
         """The first page of each list with the number of further rows, then those rows."""
-        make = rest.RowDecoder(self.table, self.decoder.columns, scan.columns)
+        make = self.decoder.rows(self.table, scan.columns)
         pages, seen = self.pages(scan), set[Value]()
         reading = self.reading(scan, lambda _, __: ())
 
@@ -149,18 +145,14 @@ class _WithTotal(rest.RestResource):
 
         with closing(reader.gather([one.call for one in reading.asked])) as gathered:
             responses = list(zip(reading.asked, gathered, strict=True))
-        nexts = [(asked, pages.following(response)) for asked, response in responses]
-        further = [
-            (
-                tuple(self.known(name, asked.places) for name in self.table.names),
-                max(0, _total_of(response) - len(response.items())),
-            )
-            for asked, response in responses
-        ]
+        first, further, nexts = list[rest.Row](), list[tuple[rest.Row, int]](), []
+        for asked, response in responses:
+            first += rows(response, asked)
+            same = tuple(self.known(name, asked.places) for name in self.table.names)
+            further.append((same, max(0, _total_of(response) - len(response.items()))))
+            nexts.append((asked, pages.following(response)))
         at = frozenset(self.table.positions[name] for name in self.same)
-        yield rest.Counted(
-            [row for asked, response in responses for row in rows(response, asked)], further, at
-        )
+        yield rest.Counted(first, further, at)
         for asked, call in nexts:
             if call is not None:
                 with closing(reader.pages(call, pages)) as following:

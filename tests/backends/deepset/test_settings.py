@@ -69,7 +69,7 @@ def test_without_a_key_the_error_names_the_variable(monkeypatch: pytest.MonkeyPa
     ("location", "options", "told"),
     [
         ("", {}, "no workspace is given. Write the URL as deepset://WORKSPACE"),
-        ("..", {}, "'..' is not a valid workspace name"),
+        ("..", {}, "'..' is not a valid workspace. Write the URL as deepset://WORKSPACE"),
         ("ws", {"page_size": "5"}, "page_size: there is no such setting"),
         ("ws", {"base_url": "ftp://x"}, r"base_url is not valid\. .*not an http"),
         ("ws", {"base_url": 5}, "base_url: "),
