@@ -97,23 +97,32 @@ class Scan:
         )
 
     def given(self, column: str) -> tuple[Value, ...] | None:
-        """The distinct values that ``=`` or IN demand of a column; None if neither does."""
+        """The distinct values that ``=`` and IN demand of a column; None if neither does."""
+        found: tuple[Value, ...] | None = None
         for term in self.where.terms:
             if isinstance(term, (Compare, Member)) and term.field.column == column:
                 values = _demanded(term)
                 if values is not None:
-                    return values
-        return None
+                    found = values if found is None else _in_both(found, values)
+        return found
 
     def all_given(self) -> dict[str, tuple[Value, ...]]:
         """What ``given`` says of each column of which it says anything."""
         found: dict[str, tuple[Value, ...]] = {}
         for term in self.where.terms:
-            if isinstance(term, (Compare, Member)) and term.field.column not in found:
-                values = _demanded(term)
+            if isinstance(term, (Compare, Member)):
+                values, column = _demanded(term), term.field.column
                 if values is not None:
-                    found[term.field.column] = values
+                    found[column] = (
+                        values if column not in found else _in_both(found[column], values)
+                    )
         return found
+
+
+def _in_both(first: tuple[Value, ...], second: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The values that two conditions demand; a column of text takes a number for its text."""
+    known = {*second, *map(str, second)}
+    return tuple(value for value in first if value in known or str(value) in known)
 
 
 def _demanded(term: Compare | Member) -> tuple[Value, ...] | None:

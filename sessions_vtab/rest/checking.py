@@ -11,6 +11,7 @@ from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.contract.templates import places_of
 from sessions_vtab.errors import ConfigurationError
+from sessions_vtab.rest.access import parent_column
 from sessions_vtab.rest.declaration import List, Operation, RestFunction, RestTable
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -83,6 +84,12 @@ def _of_fields(table: RestTable, owner: RestTable) -> Iterator[str]:
         yield f"name: {table.name!r} has no placeholder, so every row would have the same name."
     known = (*table.table.names, *own)
     yield from (f"fields: {one}" for one in _unknown(table.fields, known, "column"))
+    column = parent_column(table, owner)
+    if column and column not in table.table.positions:
+        yield (
+            f"parent: it needs the column {column}, which holds the name of the row of"
+            f" {table.parent}; 'under' can give it another name."
+        )
     given = places_of(owner.name) if table.parent else ()
     for place in own:
         if not (place in given or place in table.fields or place in table.table.positions):

@@ -48,6 +48,10 @@ def test_known_operands_exclude_slots() -> None:
         (AllOf((Compare(A, Op.GT, "x"),)), None),
         (AllOf((Member(A, ("x", "y", "x")),)), ("x", "y")),
         (AllOf((Member(A, ("x",), negated=True),)), None),
+        (AllOf((Member(A, ("x", "y", "z")), Member(A, ("z", "y")))), ("y", "z")),
+        (AllOf((Member(A, ("x", "y")), Compare(A, Op.EQ, "y"), Compare(B, Op.EQ, "x"))), ("y",)),
+        (AllOf((Compare(A, Op.EQ, "x"), Compare(A, Op.EQ, "y"))), ()),
+        (AllOf((Compare(A, Op.EQ, 1), Member(A, ("1", "2")))), (1,)),
         (AllOf((Compare(Field("a", "key"), Op.EQ, "x"),)), None),
         (AllOf((Compare(B, Op.EQ, "x"),)), None),
     ],
@@ -55,4 +59,5 @@ def test_known_operands_exclude_slots() -> None:
 def test_a_scan_returns_the_values_that_a_column_must_have(
     where: AllOf, values: tuple[Value, ...] | None
 ) -> None:
-    assert Scan(AccessPath("list"), where).given("a") == values
+    scan = Scan(AccessPath("list"), where)
+    assert scan.given("a") == scan.all_given().get("a") == values

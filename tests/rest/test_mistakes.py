@@ -53,12 +53,21 @@ RIGHT = RestTable(
     list=List("GET /tickets", items="tickets", filters={"owner": "owner"}),
 )
 NOTES = RestTable(
-    Table("notes", (Column("name", T.TEXT, "Name."), Column("text", T.TEXT, "Text.")), "Notes."),
+    Table(
+        "notes",
+        (
+            Column("name", T.TEXT, "Name."),
+            Column("ticket_name", T.TEXT, "Name of the ticket."),
+            Column("text", T.TEXT, "Text."),
+        ),
+        "Notes.",
+    ),
     "tickets/{id}/notes/{text}",
     {"text": "text"},
     parent="tickets",
     inside="notes",
 )
+_BARE = tuple(one for one in NOTES.table.visible if one.name != "ticket_name")
 VERB = RestFunction(FUNCTIONS["truncate_session"], Operation("POST /tickets/{id}/truncate"))
 
 
@@ -111,6 +120,10 @@ def _bent(**change: Any) -> Callable[[], Any]:
         (_bent(update=Update("PUT /tickets/{id}", columns=("x",))), "update: .*no column x"),
         (_bent(delete=Delete("DELETE /tickets/{key}")), "delete: there is no placeholder key"),
         (lambda: opened(RIGHT, replace(NOTES, parent="ticket")), "Did you mean tickets"),
+        (
+            lambda: opened(RIGHT, replace(NOTES, table=replace(NOTES.table, visible=_BARE))),
+            "notes: parent: it needs the column ticket_name, which holds the name of the row of",
+        ),
         (lambda: opened(RIGHT, replace(NOTES, inside="")), "inside: name the field of tickets"),
         (lambda: opened(RIGHT, replace(NOTES, get=RIGHT.get)), "cannot have get or list"),
         (

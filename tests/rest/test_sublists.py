@@ -126,6 +126,9 @@ _ALL = [f"/notes?of={one}&limit=2" for one in ("a", "b", "c%2Fd", "")]
         ("name = 'things/c%2Fd/notes/9'", "", ["/notes?of=c%2Fd&limit=2"]),
         ("id = 'a'", "123", ["/notes?of=a&limit=2", "/notes?of=a&limit=2&page_number=2"]),
         ("id = 'a' AND kind = 'weather'", "2", ["/notes?of=a&limit=2&kind=weather"]),
+        ("id IN ('a', 'b', 'c/d') AND id IN ('b', 'x', 'c/d')", "4", [_ALL[1], _ALL[2]]),
+        ("id = 'a' AND id = 'b'", "", []),
+        ("id = 'a' AND kind = 'weather' AND kind = 'x'", "", []),
         ("id IN ('b', 'c/d')", "4", ["/notes?of=b&limit=2", "/notes?of=c%2Fd&limit=2"]),
         ("kind = 'weather'", "2", ["/things", *(f"{one}&kind=weather" for one in _ALL)]),
         ("1", "12345", ["/things", *_ALL, "/notes?of=a&limit=2&page_number=2"]),
@@ -208,3 +211,78 @@ def test_what_a_join_asks_for_ahead_is_planned_once(
     sql = "SELECT note FROM things t CROSS JOIN notes n ON n.id = t.id"
     assert "".join(note for (note,) in db.execute(sql)) == "12345"
     assert sorted(map(str, planned)) == sorted(KEPT)
+
+
+SHELVES = Table(
+    "books",
+    (
+        Column("name", T.TEXT, "Name."),
+        Column("shelf", T.TEXT, "Where it is."),
+        Column("id", T.TEXT, "Id of the book."),
+    ),
+    "One row per book.",
+)
+PAGES = Table(
+    "pages",
+    (
+        Column("name", T.TEXT, "Name."),
+        Column("book_name", T.TEXT, "Name of its book."),
+        Column("shelf", T.TEXT, "Where its book is."),
+        Column("id", T.TEXT, "Id of the book."),
+        Column("page", T.INTEGER, "Number of the page."),
+    ),
+    "One row per page.",
+)
+
+
+class Shelves(RestBackend):
+    """Books of shelves; each has a list of pages."""
+
+    name = "shelves"
+    title = "Shelves"
+    location = ("shelf",)
+    tables = (
+        RestTable(
+            SHELVES,
+            "shelves/{shelf}/books/{id}",
+            {"id": "id"},
+            get=Get("GET /{shelf}/{id}"),
+            list=List("GET /{shelf}", items="books", each={"shelf": ("a", "b")}),
+        ),
+        RestTable(
+            PAGES,
+            "shelves/{shelf}/books/{id}/pages/{page}",
+            {"page": "no"},
+            parent="books",
+            list=List("GET /{shelf}/{id}/pages", items="pages"),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "asked"),
+    [
+        ("shelf IN ('a', 'b')", ["/a/7/pages", "/b/7/pages"]),
+        ("shelf IN ('a', 'b') AND shelf = 'b'", ["/b/7/pages"]),
+        ("shelf = 'a' AND shelf = 'b'", []),
+        ("shelf IN ('a', 'b') AND shelf IN ('b', 'c')", ["/b/7/pages"]),
+    ],
+)
+def test_several_conditions_on_a_scope_hold_together(where: str, asked: list[str]) -> None:
+    """A scope is exact: SQLite does not check it again."""
+    sent = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        sent.append(request.url.path)
+        return httpx.Response(200, json={"pages": [{"no": 1}]})
+
+    source = {
+        "backend": Shelves,
+        "base_url": "http://127.0.0.1:1",
+        "transport": httpx.MockTransport(server),
+    }
+    with connect(sources={"s": source}, config=os.devnull) as db:
+        rows = db.execute(f"SELECT shelf FROM pages WHERE id = '7' AND {where}").fetchall()
+
+    assert sent == asked
+    assert rows == [(one.split("/")[1],) for one in asked]
