@@ -114,7 +114,12 @@ class _Check:
         return self._known.resource.capability.writes
 
     def run(self) -> Iterator[str]:
-        if self._writes.insert:
+        if self._writes.insert and self._connection.in_transaction:
+            yield (
+                f"{self._where}: writes are sent at COMMIT, so they are checked outside a"
+                " transaction. `with connect(..) as db` is one: use contextlib.closing."
+            )
+        elif self._writes.insert:
             yield from self._findings_of("INSERT", self._inserted)
         yield from self._refused()
 

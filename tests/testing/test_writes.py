@@ -134,6 +134,21 @@ def test_a_right_backend_passes_and_its_row_is_gone() -> None:
     assert len(service.items) == 25
 
 
+def test_writes_are_checked_outside_a_transaction() -> None:
+    service = Service()
+    source = {
+        "backend": Tickets,
+        "base_url": "http://127.0.0.1:1",
+        "transport": httpx.MockTransport(service),
+    }
+
+    with connect(sources={"t": source}, config=os.devnull) as db:
+        (failure,) = run_suite(db, "t", most=3)
+
+    assert "outside a transaction. `with connect(..) as db` is one: use contextlib" in failure
+    assert len(service.items) == 25
+
+
 @pytest.mark.parametrize(
     ("bent", "told"),
     [
