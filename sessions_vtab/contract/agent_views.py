@@ -122,9 +122,13 @@ def _elapsed(earlier: str, later: str) -> str:
 _MOMENT: Final = "min(julianday(_row_timestamp)) FILTER (WHERE {})"
 
 
+INTERNAL: Final = "_row_"
+"""What the names begin with that can be seen where conditions are put, beside the keys."""
+
+
 def _as_internal(*columns: str) -> str:
     """Columns under names that no condition uses."""
-    return ", ".join(f"{one} AS _row_{one.rpartition('.')[2]}" for one in columns)
+    return ", ".join(f"{one} AS {INTERNAL}{one.rpartition('.')[2]}" for one in columns)
 
 
 _TURNS: Final = View(

@@ -8,6 +8,8 @@ from enum import Enum
 from functools import cached_property
 from types import MappingProxyType
 
+from sessions_vtab.contract.templates import places_of
+
 
 class ColumnType(Enum):
     """What a column holds. How each is declared in SQL: ``sql_type``."""
@@ -123,6 +125,12 @@ class Table:
     def never_null(self) -> frozenset[str]:
         """Columns that are NULL in no row: SQLite itself answers whether one is."""
         return self.filled | {self.key}
+
+    @property
+    def identifying(self) -> frozenset[str]:
+        """The columns that a row's name is made of, and those that name its parents: never NULL."""
+        places = places_of(self.templates.get(self.key, ""))
+        return frozenset((*self.templates, *places)) & self.positions.keys()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ From tokens alone: ``lexer`` (SQLite's tokens, and edits of a text), ``shapes`` 
 the clauses of a SELECT), ``parameters``, ``targets`` (what is changed, conflicts), ``returning``,
 ``effects``. What names and plans are: ``names``, ``plans``. With sqlglot, imported
 only when a statement names one of our tables: ``source``, ``walk`` (its SELECTs), ``conditions``,
-``occurrences``, ``pushing``, ``analysis``, ``plan_arguments``; and for views, ``view_conditions``,
-``semi_joins``, ``derived``, ``references``, ``repeatable``. All of it for one statement:
+``occurrences``, ``pushing``, ``analysis``, ``plan_arguments``; and for what SQLite does not pass on
+by itself, ``view_conditions``, ``implied``, ``select_terms``, ``semi_joins``, ``shared``,
+``derived``, ``references``, ``repeatable``. All of it for one statement:
 ``rewrite``. A condition alone, without a statement: ``expression``. Other dialects than SQLite's:
 ``dialects``, ``stackql``.
 

@@ -55,7 +55,18 @@ class Derived:
 
 
 def derived_of(select: exp.Select, scope: Scope, catalog: Catalog) -> Derived | None:
-    """What may move into a query; None where nothing may, or where that is of no use.
+    """What may move into a query; None where nothing may, or where SQLite moves it by itself.
+
+    Args:
+        select: the query.
+        scope: the names in it.
+        catalog: what names mean.
+    """
+    return passed_on(select, scope, catalog) if _is_worth_it(select, catalog) else None
+
+
+def passed_on(select: exp.Select, scope: Scope, catalog: Catalog) -> Derived | None:
+    """What may move into a query; None where nothing may.
 
     Args:
         select: the query.
@@ -64,7 +75,7 @@ def derived_of(select: exp.Select, scope: Scope, catalog: Catalog) -> Derived | 
     """
     places = [item.at for item in scope.items if item.at >= 0]
     barred = any(select.args.get(one) for one in ("limit", "offset", "with_", "qualify", "windows"))
-    if barred or scope.fixed or scope.opaque or not places or not _is_worth_it(select, catalog):
+    if barred or scope.fixed or scope.opaque or not places:
         return None
     computed = select.find(exp.Window) is not None
     lumped = select.args.get("group") is None and _aggregates(select)

@@ -37,7 +37,8 @@ def needs_parsing(tokens: Sequence[Token], catalog: Catalog) -> bool:
 def may_move(tokens: Sequence[Token], pairs: dict[int, int], catalog: Catalog) -> bool:
     """Whether a condition may move to where SQLite does not pass it: a subquery's, or a join's.
 
-    That is into a view of ours, or into a subquery that groups rows.
+    That is into a view of ours, into a subquery that groups rows, or to the side of a subquery
+    where a table has a request made for each session.
 
     Args:
         tokens: of one statement that reads our tables or views.
@@ -49,12 +50,24 @@ def may_move(tokens: Sequence[Token], pairs: dict[int, int], catalog: Catalog) -
         return False
     selects = blocks(tokens, pairs)
     if catalog.view_names.isdisjoint(name_of(token).lower() for token in tokens):
-        return any(
+        return (len(selects) > 1 and _names_costly(tokens, catalog)) or any(
             _GROUPS.intersection((*one.clauses, *words[one.at + 1 : one.items[0]]))
             for one in selects[1:]
         )
     froms = [one.clauses.get("FROM", (0, 0)) for one in selects]
     return len(froms) > 1 or any(any(find(tokens, one, pairs, _JOINS)) for one in froms)
+
+
+def _names_costly(tokens: Sequence[Token], catalog: Catalog) -> bool:
+    """Whether a table is named of which some reads make a request for each session."""
+    for place, token in enumerate(tokens):
+        if token.kind in _NAMES and name_of(token).lower() in catalog.table_names:
+            qualified = place > 1 and tokens[place - 1].text == "."
+            schema = name_of(tokens[place - 2]) if qualified else None
+            found = catalog.resolve(schema, name_of(token))
+            if found is not None and found.fans_out:
+                return True
+    return False
 
 
 _JOINS = frozenset((",", "JOIN"))

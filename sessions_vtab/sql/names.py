@@ -7,7 +7,7 @@ aliases come before the SELECTs around it. What cannot be decided is None.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -46,6 +46,12 @@ class OurTable:
     def fans_out(self) -> bool:
         """Whether some of its reads make a request for each row of another table."""
         return any(path.fans_out for path in self.capability.paths)
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Columns by which some of its rows are found without such a fan-out."""
+        paths = self.capability.paths
+        return frozenset(key for path in paths if not path.fans_out for key in path.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +155,35 @@ class Item:
         return None if self.ours is None else self.ours.table.column(name)
 
     def inside(self, column: str) -> str | None:
-        """How a column is called where a condition on it may move to; None if it may not.
+        """How a column is called where a condition on it saves requests; None where it does not.
+
+        That is in a view or a query, into which the condition may move; a table that fans out is
+        offered it by SQLite.
 
         Args:
             column: by its declared spelling.
         """
         if self.derived is not None:
             return self.derived.columns.get(column.lower())
-        keyed = self.view is not None and column in self.view.view.keys
+        keyed = column in self.view.view.keys if self.view is not None else self._is_key(column)
         return f"{quoted(self.label or '')}.{quoted(column)}" if keyed else None
+
+    @property
+    def visible(self) -> Sequence[str] | None:
+        """The columns that ``*`` stands for; None if they are not known."""
+        if self.view is not None:
+            return [one.name for one in self.view.view.columns]
+        if self.ours is not None:
+            return [one.name for one in self.ours.table.visible]
+        query = self.body.unnest() if self.body is not None else None
+        if query is None or query.key != "select" or _renames(query.parent):
+            return None
+        names = [one.alias_or_name for one in query.expressions]
+        return None if "*" in names else names
+
+    def _is_key(self, column: str) -> bool:
+        """Whether a table that fans out has a key of that name."""
+        return self.ours is not None and self.ours.fans_out and column in self.ours.keys
 
     def spelled(self, column: str) -> str | None:
         """The declared spelling of a column name; None if it is not one of ours."""
@@ -235,6 +261,12 @@ class Scope:
         if schema is None:
             return matching
         return [item for item in matching if (item.schema or "").lower() == schema.lower()]
+
+
+def _renames(cte: exp.Expr | None) -> bool:
+    """Whether a common table expression gives its columns names of its own."""
+    alias = cte.args.get("alias") if cte is not None and cte.key == "cte" else None
+    return alias is not None and bool(alias.args.get("columns"))
 
 
 def _only(candidates: list[Item], column: str, outer: bool) -> Resolved | None:

@@ -129,7 +129,7 @@ def _is_own(
                 if label == column.table.lower():
                     return True
                 continue
-            known = _known(node, scope, catalog)
+            known = _known(node, term, scope, catalog)
             if known is None:
                 own = None
             elif column.name.lower() in known:
@@ -157,24 +157,26 @@ def _from(select: exp.Select) -> Iterator[exp.Expression]:
             yield from (join.this for join in node.this.args.get("joins") or ())
 
 
-def _known(node: exp.Expression, scope: Scope, catalog: Catalog) -> frozenset[str] | None:
+def _known(
+    node: exp.Expression, term: exp.Expression, scope: Scope, catalog: Catalog
+) -> frozenset[str] | None:
     """The columns of an item, in lower case; None if they are not known."""
     if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
         return None
     if not node.db and node.name.lower() in scope.queries:
         return None
-    with_own = node.find_ancestor(exp.With) or any(
-        select.args.get("with_") for select in _selects_above(node)
-    )
-    ours = None if with_own and not node.db else catalog.resolve(node.db or None, node.name)
+    named = any(one.args.get("with_") for one in _queries_above(node, term))
+    ours = None if named and not node.db else catalog.resolve(node.db or None, node.name)
     return None if ours is None else frozenset(one.lower() for one in ours.table.names)
 
 
-def _selects_above(node: exp.Expression) -> Iterator[exp.Query]:
-    above = node.find_ancestor(exp.Query)
-    while above is not None:
-        yield above
-        above = above.find_ancestor(exp.Query)
+def _queries_above(node: exp.Expression, term: exp.Expression) -> Iterator[exp.Query]:
+    """The queries of a condition around a part of it."""
+    part: exp.Expr | None = node
+    while part is not None and part is not term:
+        part = part.parent
+        if isinstance(part, exp.Query):
+            yield part
 
 
 def is_correlated(node: exp.Expression) -> bool:

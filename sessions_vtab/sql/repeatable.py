@@ -50,27 +50,34 @@ class Repeats:
     catalog: Catalog
     names: Mapping[str, exp.Expression]
 
-    def condition(self, node: exp.Expression) -> bool:
-        """Whether a condition, or a query, is answered the same each time."""
-        return all(
-            is_steady(one) and one.find(exp.Limit, exp.Fetch) is None for one in self._parts(node)
-        ) and all(self._is_steady_table(*name) for name in self._tables(node))
+    def condition(self, node: exp.Expression, *, once: bool = False) -> bool:
+        """Whether a condition, or a query, is answered the same each time.
 
-    def item(self, item: Item, schema: str | None, name: str) -> bool:
+        Args:
+            node: the condition.
+            once: it is not asked again: LIMIT does not matter.
+        """
+        return all(
+            is_steady(one) and (once or one.find(exp.Limit, exp.Fetch) is None)
+            for one in self._parts(node)
+        ) and all(self._is_steady_table(*name) for name in self.tables(node))
+
+    def item(self, item: Item, schema: str | None, name: str, *, once: bool = False) -> bool:
         """Whether an item of FROM has the same rows each time, which compare as texts do.
 
         Args:
             item: the item.
             schema: as written before its name.
             name: its name; '' for one without.
+            once: as for ``condition``.
         """
         if item.body is None:
             return self._is_steady_table(schema, name) and not self._has_collation(schema, name)
         if isinstance(item.body, exp.Func) and item.body.find(exp.Column) is not None:
             return False  # Its arguments are columns of another item.
-        tables = list(self._tables(item.body))
+        tables = list(self.tables(item.body))
         return (
-            self.condition(item.body)
+            self.condition(item.body, once=once)
             and all(one.find(exp.Collate) is None for one in self._parts(item.body))
             and not any(self._has_collation(*one) for one in tables)
         )
@@ -86,8 +93,8 @@ class Repeats:
             seen |= fresh
             pending += [self.names[name] for name in fresh]
 
-    def _tables(self, node: exp.Expression) -> Iterator[tuple[str | None, str]]:
-        """The tables and views that are named."""
+    def tables(self, node: exp.Expression) -> Iterator[tuple[str | None, str]]:
+        """Schema and name of the tables and views that an expression reads."""
         for part in self._parts(node):
             for schema, name in _named(part):
                 if schema is not None or name.lower() not in self.names:

@@ -16,7 +16,7 @@ from sqlglot import exp
 from sessions_vtab.contract.model import ColumnType, quoted
 from sessions_vtab.sql.lexer import name_of
 from sessions_vtab.sql.names import Catalog, Item, Scope
-from sessions_vtab.sql.references import References
+from sessions_vtab.sql.references import References, references
 from sessions_vtab.sql.repeatable import Repeats
 from sessions_vtab.sql.shapes import Block, Span, find
 from sessions_vtab.sql.source import ParsedStatement
@@ -46,12 +46,14 @@ class Term(NamedTuple):
         span: its tokens.
         owner: the right side of the LEFT JOIN in whose ON it is; None for an inner join or WHERE.
         refers: what it is about.
+        text: how it is written, where that is not what its tokens say.
     """
 
     node: exp.Expression
     span: Span
     owner: Item | None
     refers: References
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Joined:
         clause: their tokens.
         terms: its conditions.
         equalities: what its items are joined by.
+        correlated: it stands where the columns of another SELECT can be named.
     """
 
     source: ParsedStatement
@@ -118,26 +121,36 @@ class Joined:
     clause: FromClause
     terms: Sequence[Term]
     equalities: Sequence[Equality]
+    correlated: bool
 
     def condition_on(self, item: Item) -> str:
-        """``x IN (SELECT ..)`` for a view of ours; '' if nothing narrows it."""
-        sides = sorted(self._sides(item), key=lambda side: _weight(side[1][0]))
+        """``x IN (SELECT ..)`` for a view or table of ours; '' if nothing narrows it."""
+        sides = sorted(self.sides(item), key=lambda side: _weight(side[1][0]))
         for key, other in sides:
             copied = _Copy(self, item, other[0])
             if copied.narrows():
-                column = other[2] or _written(other)
+                column = other[2] or written(*_name(other))
                 return f"{item.inside(key)} IN {copied.select(column)}"
         return ""
 
-    def _sides(self, item: Item) -> Iterator[tuple[str, Side]]:
+    def sides(self, item: Item) -> Iterator[tuple[str, Side]]:
         """The keys of a view, each with a column that it equals in every row it is part of."""
-        for equality in self.equalities:
-            if equality.owner not in {None, item}:
-                continue
-            for mine, other in (equality[:2], (equality.right, equality.left)):
-                known = mine[0] is item and item.inside(mine[1]) is not None
-                if known and other[0] is not item and _is_plain(other):
-                    yield mine[1], other
+        pairs = [(one.left, one.right) for one in self.equalities if one.owner in {None, item}]
+        pairs += [(right, left) for left, right in pairs]
+        for key in dict.fromkeys(left[1] for left, _ in pairs if left[0] is item):
+            if item.inside(key) is not None:
+                yield from ((key, other) for other in self._equal(item, key, pairs))
+
+    def _equal(self, item: Item, key: str, pairs: Sequence[tuple[Side, Side]]) -> Iterator[Side]:
+        """What a column equals, also by way of others: texts that equal one equal each other."""
+        known = [(item, key)]
+        for mine in known:
+            for left, right in pairs:
+                if left[:2] != mine or right[0] is item or not _is_plain(right):
+                    continue
+                yield right
+                texts = right[:2] not in known and _is_text(right) and _is_text((item, key, ""))
+                known += [right[:2]] if texts else []
 
     def usable(self, item: Item) -> list[Term]:
         """The conditions that rows of the others meet wherever a row of an item is beside them."""
@@ -158,12 +171,19 @@ class Joined:
         return self.source.slice(self.clause.spans[self.scope.items.index(item)])
 
     def can_be_read_twice(self, item: Item) -> bool:
-        """Whether an item has the same rows each time."""
+        """Whether an item has the same rows each time, and elsewhere in the statement."""
         if item.view is not None:
             return True
+        if item.body is not None and item.at < 0 and not self._is_closed(item.body):
+            return False
         tokens, at = self.source.tokens, item.at
         schema = name_of(tokens[at - 2]) if at > 1 and tokens[at - 1].text == "." else None
         return self._repeats.item(item, schema, "" if at < 0 else name_of(tokens[at]))
+
+    def _is_closed(self, body: exp.Expression) -> bool:
+        """Whether each name in a subquery means the same where columns of others can be named."""
+        about = references(Scope(queries=self.scope.queries), body, self.catalog)
+        return about.certain or not (self.correlated or about.quoted)
 
     @property
     def _repeats(self) -> Repeats:
@@ -187,6 +207,12 @@ def _is_plain(side: Side) -> bool:
     """Whether a column compares as a text does."""
     column = side[0].column(side[1]) if side[0].known else None
     return column is None or column.type is not ColumnType.TIME
+
+
+def _is_text(side: Side) -> bool:
+    """Whether a column is known to hold texts."""
+    column = side[0].column(side[1]) if side[0].known else None
+    return column is not None and column.type is ColumnType.TEXT
 
 
 class _Copy:
@@ -248,9 +274,9 @@ class _Copy:
         """
         joined, items = self._joined, self._items
         tables = ", ".join(joined.text(one) for one in joined.scope.items if one in items)
-        conditions = [joined.source.slice(one.span) for one in self._terms]
+        conditions = [one.text or joined.source.slice(one.span) for one in self._terms]
         conditions += [
-            f"{_written(one.left)} = {_written(one.right)}"
+            f"{written(*_name(one.left))} = {written(*_name(one.right))}"
             for one in joined.equalities
             if one.owner is None and not one.left[2] and {one.left[0], one.right[0]} <= {*items}
         ]
@@ -258,13 +284,17 @@ class _Copy:
         return f"(SELECT {column} FROM {tables}{where})"
 
 
-def _written(side: Side) -> str:
-    return f"{quoted(side[0].label or '')}.{quoted(side[1])}"
+def _name(side: Side) -> tuple[str | None, str]:
+    return side[0].label, side[1]
+
+
+def written(*names: str | None) -> str:
+    """A name with its qualifiers, as far as it has any."""
+    return ".".join(quoted(one) for one in names if one)
 
 
 def _keys(item: Item) -> frozenset[str]:
     """The columns by which some rows of an item are found without reading all of them."""
     if item.view is not None:
         return frozenset(item.view.view.keys)
-    paths = () if item.ours is None else item.ours.capability.paths
-    return frozenset(key for path in paths if not path.fans_out for key in path.keys)
+    return frozenset() if item.ours is None else item.ours.keys

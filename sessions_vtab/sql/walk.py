@@ -125,7 +125,7 @@ class Walk:
             item = self._item(join.this, scope, names)
             item.nullable = join.side == "LEFT"
             scope.fixed |= join.side in {"RIGHT", "FULL"}
-            natural |= join.method == "NATURAL"
+            natural |= join.method == "NATURAL" and not _name_columns(join, item, scope.items)
             for column in join.args.get("using") or ():
                 shared.setdefault(column.name.lower(), _owner(column.name, scope.items))
             scope.opaque |= bool(join.this.args.get("joins"))
@@ -173,9 +173,27 @@ class Walk:
         return item
 
 
+def _name_columns(join: exp.Join, right: Item, left: Sequence[Item]) -> bool:
+    """Writes NATURAL as the USING that it stands for; whether that is known."""
+    if any(one.visible is None for one in (*left, right)):
+        return False
+    *others, own = [{name.lower(): name for name in one.visible or ()} for one in (*left, right)]
+    shared = [name for name in own if any(name in names for names in others)]
+    for item, names in zip(left, others, strict=True):
+        if any(item.spelled(name) is not None and name not in names for name in shared):
+            return False  # A hidden column, which is not joined by.
+    join.set("using", [exp.to_identifier(own[name]) for name in shared])
+    return True
+
+
+def _has(item: Item, column: str) -> bool:
+    shown = column.lower() in map(str.lower, item.visible or ())
+    return shown or item.spelled(column) is not None
+
+
 def _owner(column: str, items: Sequence[Item]) -> Item | None:
     """The item that a column of USING is taken from; None if that is not certain."""
-    found = [item for item in items if item.spelled(column) is not None]
-    if len(items) > 1 and not all(item.known for item in items):
+    found = [item for item in items if _has(item, column)]
+    if len(items) > 1 and any(item.visible is None for item in items):
         return None
     return (found or items)[0]

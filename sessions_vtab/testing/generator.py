@@ -27,15 +27,35 @@ Part: TypeAlias = tuple[str, tuple[Value, ...]]
 _TEXT_COLUMNS: Final = {
     "sessions": ("name", "session_id", "user_id", "display_name"),
     "events": ("name", "session_name", "session_id", "event_id", "author", "text"),
+    "grouped": ("session_name", "session_id"),
+    "last": ("name", "session_id", "user_id"),
 }
 _TIME_COLUMNS: Final = {
     "sessions": ("create_time", "update_time", "expire_time"),
     "events": ("timestamp",),
+    "grouped": (),
+    "last": ("create_time",),
 }
 _PATHS: Final = {
     "sessions": ("labels->>'env'", "labels->>'$.team'", "state->>'n'", "state->>'a.b'"),
     "events": ("content->>'role'", "content->>'$.parts[0].text'"),
+    "grouped": (),
+    "last": (),
 }
+_ITEMS: Final = {
+    "sessions": "{sessions}",
+    "events": "{events}",
+    "grouped": (
+        "(SELECT session_name, session_id, count(*) AS n FROM {events}"
+        " GROUP BY session_name, session_id)"
+    ),
+    "last": (
+        "(SELECT name, session_id, user_id, create_time FROM {sessions}"
+        " WHERE user_id <> 'bob' ORDER BY name DESC LIMIT 3)"
+    ),
+}
+"""What each is called in FROM: the tables, and queries into which conditions may move."""
+_TABLES: Final = ("sessions", "sessions", "events", "events", "grouped", "last")
 _SHORT: Final = tuple(text for text in TEXTS if text is not None and len(text) < 30)  # noqa: PLR2004
 _VALUES: Final[tuple[Value, ...]] = (
     *_SHORT,
@@ -119,6 +139,8 @@ def _simple(draw: st.DrawFn, table: str, alias: str) -> Part:
     """One condition on one column."""
     kind = draw(st.sampled_from(("text", "text", "time", "path")))
     columns = {"text": _TEXT_COLUMNS, "time": _TIME_COLUMNS, "path": _PATHS}[kind][table]
+    if not columns:
+        kind, columns = "text", _TEXT_COLUMNS[table]
     column = f"{alias}.{draw(st.sampled_from(columns))}"
     operands = _operands(_INSTANTS if kind == "time" else _VALUES)
     form = draw(st.sampled_from(("compare", "compare", "in", "between", "null", "is", "like")))
@@ -162,19 +184,57 @@ def _pattern(draw: st.DrawFn, column: str) -> Part:
 @st.composite
 def _nested(draw: st.DrawFn, table: str, alias: str) -> Part:
     """A condition with a subquery, correlated or not."""
-    inner = draw(st.sampled_from(("sessions", "events")))
+    inner = draw(st.sampled_from(_TABLES))
     text, values = draw(_simple(inner, "i"))
-    form = draw(st.sampled_from(("IN", "NOT IN", "EXISTS", "NOT EXISTS", "scalar")))
-    if form == "scalar":
-        column = draw(st.sampled_from(_TIME_COLUMNS[inner]))
-        outer = _TIME_COLUMNS[table][0]
-        op = draw(st.sampled_from(("=", ">", "<=")))
-        query = f"SELECT max(i.{column}) FROM {{{inner}}} i WHERE {text}"
-        return f"{alias}.{outer} {op} ({query})", values
-    query = f"SELECT i.session_id FROM {{{inner}}} i WHERE {text}"
-    if "IN" in form:
-        return f"{alias}.session_id {form} ({query})", values
-    return f"{form} ({query} AND i.session_id = {alias}.session_id)", values
+    item = f"{_ITEMS[inner]} i"
+    forms = (
+        "IN",
+        "NOT IN",
+        "EXISTS",
+        "NOT EXISTS",
+        "row",
+        "grouped",
+        "compound",
+        "value",
+        "scalar",
+    )
+    form = draw(
+        st.sampled_from(forms if _TIME_COLUMNS[table] and _TIME_COLUMNS[inner] else forms[:-1])
+    )
+    query = f"SELECT i.session_id FROM {item} WHERE {text}"
+    match form:
+        case "scalar":
+            column = draw(st.sampled_from(_TIME_COLUMNS[inner]))
+            op = draw(st.sampled_from(("=", ">", "<=")))
+            query = f"SELECT max(i.{column}) FROM {item} WHERE {text}"
+            return f"{alias}.{_TIME_COLUMNS[table][0]} {op} ({query})", values
+        case "value":
+            # Only of a unique id is it determined which row that is.
+            given, more = draw(_operands(_VALUES))
+            column = draw(st.sampled_from(("user_id", "name", "session_id")))
+            query = f"SELECT i.{column} FROM {{sessions}} i WHERE i.session_id = {alias}.session_id"
+            return f"({query}) = {given}", more
+        case "row":
+            mine, its = (draw(st.sampled_from(_TEXT_COLUMNS[one])) for one in (table, inner))
+            row = f"{alias}.session_id, {alias}.{mine}"
+            how = draw(st.sampled_from(("IN", "NOT IN")))
+            return f"({row}) {how} ({query.replace(' FROM', f', i.{its} FROM', 1)})", values
+        case "grouped":
+            return (
+                f"{alias}.session_id IN ({query} GROUP BY i.session_id HAVING count(*) > 1)",
+                values,
+            )
+        case "compound":
+            op = draw(st.sampled_from(("UNION", "UNION ALL", "INTERSECT", "EXCEPT")))
+            how = draw(st.sampled_from(("IN", "NOT IN")))
+            return (
+                f"{alias}.session_id {how} ({query} {op} SELECT session_id FROM {{events}})",
+                values,
+            )
+        case "IN" | "NOT IN":
+            return f"{alias}.session_id {form} ({query})", values
+        case _:
+            return f"{form} ({query} AND i.session_id = {alias}.session_id)", values
 
 
 def _conditions(occurrences: tuple[tuple[str, str], ...]) -> st.SearchStrategy[Part]:
@@ -201,16 +261,21 @@ def _bracketed(part: Part) -> Part:
 @st.composite
 def _sources(draw: st.DrawFn) -> tuple[Part, tuple[tuple[str, str], ...]]:
     """A FROM clause and its occurrences as table and alias."""
-    first = (draw(st.sampled_from(("sessions", "sessions", "events"))), "a")
+    first = (draw(st.sampled_from(_TABLES)), "a")
     if draw(st.integers(0, 2)):
-        return (f"{{{first[0]}}} a", ()), (first,)
-    second = (draw(st.sampled_from(("sessions", "events"))), "b")
+        return (f"{_ITEMS[first[0]]} a", ()), (first,)
+    second = (draw(st.sampled_from(_TABLES)), "b")
     how = draw(st.sampled_from(("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN")))
-    key = draw(st.sampled_from(("session_id", "session_id", "time")))
+    key = draw(st.sampled_from(("session_id", "session_id", "natural", "time")))
     link = "b.session_id = a.session_id"
-    if key == "time":
-        link = f"b.{_TIME_COLUMNS[second[0]][0]} = a.{_TIME_COLUMNS[first[0]][0]}"
-    text = f"{{{first[0]}}} a {how} {{{second[0]}}} b ON {link}"
+    times = [_TIME_COLUMNS[one] for one, _ in (second, first)]
+    if key == "time" and all(times):
+        link = f"b.{times[0][0]} = a.{times[1][0]}"
+    items = [f"{_ITEMS[one]} {alias}" for one, alias in (first, second)]
+    # The reference's own tables have other columns that both sides share.
+    if key == "natural" and not {first[0], second[0]} <= {"sessions", "events"}:
+        return (f" NATURAL {how} ".join(items), ()), (first, second)
+    text = f"{items[0]} {how} {items[1]} ON {link}"
     values: tuple[Value, ...] = ()
     if draw(st.booleans()):
         table, alias = draw(st.sampled_from((first, second)))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sessions_vtab.contract import agent_views
 from sessions_vtab.contract.capability import EQUALITY, AccessPath, Capability, Filter
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.model import Function
-from sessions_vtab.contract.tables import EVENTS, SESSIONS, event_columns, session_columns
+from sessions_vtab.contract.tables import (
+    EVENT_PARTS,
+    EVENTS,
+    SESSIONS,
+    event_columns,
+    session_columns,
+)
 from sessions_vtab.sql.names import OurTable, OurView
 
 _CAPABILITY = Capability(
@@ -30,6 +36,32 @@ TABLES = {
         "prod",
     ),
     "events": OurTable(EVENTS.extended(*event_columns("actions", "raw_event")), _EVENTS, "prod"),
+}
+
+# The same, where reading all events takes a request for each session.
+_SESSION = "sessions/{session_id}"
+_FANNING = Capability(
+    (
+        AccessPath("list by session name", keys=("session_name",)),
+        AccessPath("list", keys=("session_id",)),
+        AccessPath("fan-out", fans_out=True),
+    )
+)
+FANNING = {
+    "sessions": replace(
+        TABLES["sessions"],
+        table=replace(TABLES["sessions"].table, templates={"name": _SESSION}),
+    ),
+    **{
+        table.name: OurTable(
+            replace(
+                table, templates={"name": f"{_SESSION}/x/{{event_id}}", "session_name": _SESSION}
+            ),
+            _FANNING,
+            "prod",
+        )
+        for table in (TABLES["events"].table, EVENT_PARTS)
+    },
 }
 
 VIEWS = {view.name: OurView(view, "main") for view in agent_views.VIEWS if view.keys}

@@ -8,7 +8,7 @@ from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.view_conditions import with_view_conditions
 
-from .sql_tables import TestCatalog
+from .sql_tables import FANNING, TestCatalog
 
 OF_ANN = "SELECT session_id FROM sessions WHERE user_id = 'ann'"
 MADE = '"t"."session_id" IN (SELECT {column} FROM {items} WHERE ({condition}))'
@@ -104,9 +104,14 @@ INTO_THE_VIEW = [
 ]
 
 
-def _into(text: str) -> str:
+def _made(text: str, catalog: TestCatalog | None = None) -> str:
     tokens = tokenize(text)
-    made = with_view_conditions(text, tokens, classify(tokens), number(tokens), TestCatalog())
+    known = catalog or TestCatalog()
+    return with_view_conditions(text, tokens, classify(tokens), number(tokens), known)
+
+
+def _into(text: str) -> str:
+    made = _made(text)
     _, found, after = made.partition(') AS "t" WHERE ')
     return after.partition("\n")[0].strip() if found else ""
 
@@ -136,8 +141,23 @@ AS_WRITTEN = [
     # Another call, or another reading, may give other rows.
     "SELECT * FROM turns t WHERE session_id IN (SELECT id FROM keys WHERE random() > 0)",
     "SELECT * FROM turns t WHERE session_id IN (SELECT own_function(id) FROM keys)",
-    "SELECT * FROM (SELECT id FROM keys LIMIT 3) k JOIN turns t ON t.session_id = k.id",
-    "WITH k AS (SELECT id FROM keys LIMIT 3) SELECT * FROM k JOIN turns t ON t.session_id = k.id",
+    (
+        "WITH k AS NOT MATERIALIZED (SELECT id FROM keys LIMIT 3)"
+        " SELECT * FROM k JOIN turns t ON t.session_id = k.id"
+    ),
+    (
+        "SELECT * FROM (SELECT id FROM keys WHERE random() LIMIT 3) k"
+        " JOIN turns t ON t.session_id = k.id"
+    ),
+    # In quotation marks, it would be taken for a column of the view.
+    (
+        'SELECT * FROM (SELECT id FROM keys WHERE kind = "session_id") k'
+        " JOIN turns t ON t.session_id = k.id"
+    ),
+    # SQLite refuses an index of a view, and names that only the view's text knows.
+    f"SELECT * FROM turns t INDEXED BY i WHERE session_id IN ({OF_ANN})",
+    "SELECT * FROM turns t WHERE session_id IN (SELECT id FROM keys WHERE a = _row_author)",
+    'SELECT * FROM turns t WHERE session_id IN (SELECT id FROM keys WHERE a = "_row_author")',
     "SELECT * FROM keys k JOIN turns t ON t.session_id = k.id || random()",
     # The name means something else.
     f"WITH turns AS (SELECT 1 AS session_id) SELECT * FROM turns t WHERE session_id IN ({OF_ANN})",
@@ -164,18 +184,12 @@ AS_WRITTEN = [
 
 @pytest.mark.parametrize("text", AS_WRITTEN)
 def test_what_is_not_sound_or_of_no_use_stays_as_it_is_written(text: str) -> None:
-    tokens = tokenize(text)
-
-    made = with_view_conditions(text, tokens, classify(tokens), number(tokens), TestCatalog())
-
-    assert made is text
+    assert _made(text) is text
 
 
 def test_a_condition_that_moves_is_asked_once() -> None:
     text = f"SELECT asked FROM turns WHERE session_id IN ({OF_ANN}) AND errors = 0"
-    tokens = tokenize(text)
-
-    made = with_view_conditions(text, tokens, classify(tokens), number(tokens), TestCatalog())
+    made = _made(text)
 
     assert made.count(OF_ANN) == 1
     assert made.endswith(') AS "turns" WHERE 1 AND errors = 0')
@@ -184,9 +198,7 @@ def test_a_condition_that_moves_is_asked_once() -> None:
 def test_a_name_that_may_be_ambiguous_stays() -> None:
     """SQLite refuses it where ``keys`` has such a column, too."""
     text = f"SELECT asked FROM turns, keys WHERE session_id IN ({OF_ANN})"
-    tokens = tokenize(text)
-
-    made = with_view_conditions(text, tokens, classify(tokens), number(tokens), TestCatalog())
+    made = _made(text)
 
     assert made.endswith(' AS "turns", keys WHERE (1 OR session_id)')
 
@@ -196,9 +208,7 @@ def test_a_view_that_narrows_another_one_is_narrowed_itself() -> None:
         "SELECT 1 FROM turns a JOIN turns t ON t.session_id = a.session_id"
         f" WHERE a.session_id IN ({OF_ANN})"
     )
-    tokens = tokenize(text)
-
-    made = with_view_conditions(text, tokens, classify(tokens), number(tokens), TestCatalog())
+    made = _made(text)
 
     assert "turns" not in {token.text for token in tokenize(made)}
 
@@ -207,8 +217,142 @@ def test_the_names_of_results_stay() -> None:
     text = (
         f"SELECT (SELECT count(*) FROM turns WHERE session_id IN ({OF_ANN})), user_id FROM sessions"
     )
-    tokens = tokenize(text)
-
-    made = with_view_conditions(text, tokens, classify(tokens), number(tokens), TestCatalog())
+    made = _made(text)
 
     assert f'AS "(SELECT count(*) FROM turns WHERE session_id IN ({OF_ANN}))"' in made
+
+
+ONCE = [
+    (
+        "SELECT n FROM (SELECT id FROM keys LIMIT ?) k JOIN turns t ON t.session_id = k.id",
+        'WITH "_once_3" AS MATERIALIZED (SELECT id FROM keys LIMIT ?1) SELECT n FROM "_once_3" k',
+        'SELECT k.id FROM "_once_3" AS "k"',
+    ),
+    (
+        "WITH c AS (SELECT 1) SELECT n FROM c, (SELECT id FROM keys LIMIT 3) JOIN turns t ON t.session_id = id",
+        "",
+        "",
+    ),
+    (
+        (
+            "WITH c AS (SELECT 1) SELECT n FROM (SELECT id FROM keys LIMIT 3) k NATURAL JOIN c"
+            " JOIN turns t ON t.session_id = k.id"
+        ),
+        'WITH c AS (SELECT 1) , "_once_10" AS MATERIALIZED (SELECT id FROM keys LIMIT 3) SELECT n',
+        'SELECT k.id FROM "_once_10" AS "k"',
+    ),
+    (
+        "WITH k AS (SELECT id FROM keys LIMIT 3) SELECT n FROM k JOIN turns t ON t.session_id = k.id",
+        "WITH k AS MATERIALIZED (SELECT id FROM keys LIMIT 3) SELECT n FROM k",
+        'SELECT k.id FROM "k" AS "k"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "begins", "reads"), ONCE, ids=[one[0] for one in ONCE])
+def test_a_query_with_limit_is_read_once(text: str, begins: str, reads: str) -> None:
+    made = _made(text)
+
+    assert made.startswith(begins or text)
+    assert _into(text) == (f'("t"."session_id" IN ({reads}))' if reads else "")
+
+
+FANS_OUT = TestCatalog(table_names=frozenset(FANNING), tables=FANNING)
+
+# A statement, and what is written into it; {} is where.
+IMPLIED = [
+    (
+        (
+            "SELECT 1 FROM events e WHERE EXISTS (SELECT 1 FROM sessions s"
+            " WHERE s.session_id = e.session_id AND s.user_id = ?){}"
+        ),
+        ' AND "e"."session_id" IN (SELECT s.session_id FROM sessions s WHERE (s.user_id = ?1))',
+    ),
+    (
+        (
+            "SELECT 1 FROM events e WHERE (SELECT user_id FROM sessions"
+            " WHERE session_id = e.session_id LIMIT 1) = 'ann'{} AND 1"
+        ),
+        """ AND "e"."session_id" IN (SELECT session_id FROM sessions WHERE ((user_id) = 'ann'))""",
+    ),
+    (
+        "SELECT 1 FROM events e WHERE (session_id, author) IN (SELECT id, kind FROM keys){}",
+        (
+            ' AND "e"."session_id" IN'
+            ' (WITH "_row"("_0", "_1") AS (SELECT id, kind FROM keys) SELECT "_0" FROM "_row")'
+        ),
+    ),
+    (
+        f"{OF_ANN} AND session_id IN (SELECT session_id FROM events{{}})",
+        (
+            """ WHERE ("events"."session_id" IN"""
+            " (SELECT session_id FROM sessions WHERE (user_id = 'ann')))"
+        ),
+    ),
+    (
+        "SELECT 1 FROM keys k WHERE k.id IN (SELECT e.session_id FROM events e{})",
+        ' WHERE ("e"."session_id" IN (SELECT k.id FROM keys k))',
+    ),
+    (
+        f"{OF_ANN} AND name NOT IN (SELECT session_name FROM event_parts{{}} GROUP BY 1)",
+        (
+            """ WHERE ("event_parts"."session_name" IN"""
+            " (SELECT name FROM sessions WHERE (user_id = 'ann')))"
+        ),
+    ),
+    (
+        f"{OF_ANN} AND session_id IN (SELECT id FROM keys UNION SELECT session_id FROM events{{}})",
+        (
+            """ WHERE ("events"."session_id" IN"""
+            " (SELECT session_id FROM sessions WHERE (user_id = 'ann')))"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "implied"), IMPLIED, ids=[one for one, _ in IMPLIED])
+def test_what_a_subquery_implies_is_said_as_well(text: str, implied: str) -> None:
+    made = _made(text.format(""), FANS_OUT)
+
+    assert made.replace("?1", "?") == text.format(implied).replace("?1", "?")
+
+
+NOT_IMPLIED = [
+    # The sessions are known already, or reading them costs no request for each.
+    "SELECT 1 FROM events e WHERE session_id = 'x' AND (session_id, author) IN (SELECT id, a FROM keys)",
+    "SELECT 1 FROM sessions s WHERE EXISTS (SELECT 1 FROM keys WHERE keys.id = s.session_id)",
+    f"{OF_ANN} AND session_id IN (SELECT session_id FROM events WHERE session_id = 'x')",
+    f"{OF_ANN} AND session_id IN (SELECT event_id FROM events)",
+    "SELECT 1 FROM sessions WHERE session_id IN (SELECT session_id FROM events)",
+    # It can be true where nothing is found.
+    "SELECT 1 FROM events e WHERE NOT EXISTS (SELECT 1 FROM keys k WHERE k.id = e.session_id)",
+    "SELECT 1 FROM events e WHERE EXISTS (SELECT count(*) FROM keys k WHERE k.id = e.session_id)",
+    "SELECT 1 FROM events e WHERE (SELECT k.a FROM keys k WHERE k.id = e.session_id) <> 'x'",
+    "SELECT 1 FROM events e WHERE (SELECT max(user_id) FROM sessions s WHERE s.session_id = e.session_id) = 'x'",
+    "SELECT 1 FROM events e WHERE (SELECT create_time FROM sessions s WHERE s.session_id = e.session_id) = '2026-01-01'",
+    "SELECT 1 FROM events e WHERE author = 'x' OR EXISTS (SELECT 1 FROM keys k WHERE k.id = e.session_id)",
+    # NULL would take the place of FALSE.
+    f"{OF_ANN} AND session_id NOT IN (SELECT k.id FROM keys k JOIN events e ON e.session_id = k.id)",
+    f"{OF_ANN} AND user_id NOT IN (SELECT session_id FROM events)",
+    (
+        "SELECT 1 FROM keys k LEFT JOIN sessions s ON s.session_id = k.id"
+        " WHERE k.a = 'x' AND s.session_id NOT IN (SELECT session_id FROM events)"
+    ),
+    "SELECT count(*), session_id IN (SELECT session_id FROM events) FROM sessions WHERE user_id = 'ann'",
+    # ON is asked of rows that WHERE leaves out.
+    (
+        "SELECT 1 FROM sessions s LEFT JOIN keys k ON s.session_id IN (SELECT session_id FROM events)"
+        " WHERE k.id IS NULL AND s.user_id = 'ann'"
+    ),
+    # LIMIT chooses among all rows.
+    f"{OF_ANN} AND session_id IN (SELECT session_id FROM events LIMIT 3)",
+    f"{OF_ANN} AND session_id IN (SELECT id FROM keys UNION SELECT session_id FROM events LIMIT 3)",
+    # Other values would be compared.
+    "SELECT 1 FROM sessions WHERE random() > 0 AND session_id IN (SELECT session_id FROM events)",
+    f"{OF_ANN} AND session_id IN (SELECT session_id COLLATE NOCASE FROM events)",
+]
+
+
+@pytest.mark.parametrize("text", NOT_IMPLIED)
+def test_nothing_is_implied_where_it_could_change_rows_or_would_save_nothing(text: str) -> None:
+    assert _made(text, FANS_OUT) is text

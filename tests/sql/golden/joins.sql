@@ -109,8 +109,12 @@ SELECT * FROM sessions s FULL JOIN events e USING (session_id);
 --> s: everything
 --> e: everything
 SELECT * FROM sessions s NATURAL JOIN events e WHERE NOT user_id = 'a' AND NOT e.author = 'b';
---> s: everything
+--> s: pushed user_id <> ?1 ['a']
+--> s: from e.name to name
+--> s: from e.session_id to session_id
 --> e: pushed author <> ?1 ['b']
+--> e: from s.name to name
+--> e: from s.session_id to session_id
 
 -- Bracketed joins are not followed.
 SELECT * FROM (sessions s JOIN events e ON e.session_id = s.session_id) WHERE NOT s.user_id = 'a';

@@ -1,4 +1,4 @@
-"""Conditions on a view that groups rows: the fewest requests, and the rows of plain tables.
+"""Conditions that SQLite passes to no table of events: the fewest requests, and the rows of plain tables.
 
 By the emulator's own log; no statement makes more than twice the fewest requests and three.
 """
@@ -267,6 +267,154 @@ def test_a_condition_on_a_view_makes_at_most_twice_the_fewest_requests(own, fres
     rows = fresh.ask(ours)
 
     assert len(fresh.log) <= 2 * fewest + 3
+    assert _same(rows, own.connection.execute(plain).fetchall())
+
+
+# {v} is a view, or a table with rows of every session.
+IMPLIED = {
+    "IN of row values": (
+        "SELECT session_name FROM {v} WHERE (session_id, substr(session_name, 1, 1)) IN"
+        " (SELECT session_id, 'p' FROM {{sessions}} WHERE user_id = 'ann')"
+    ),
+    "EXISTS": (
+        "SELECT session_name FROM {v} v WHERE EXISTS (SELECT 1 FROM {{sessions}} s"
+        " WHERE s.session_id = v.session_id AND s.user_id = 'ann')"
+    ),
+    "EXISTS, by name": (
+        "SELECT session_name FROM {v} v WHERE EXISTS (SELECT * FROM {{sessions}} s JOIN temp.users u"
+        " ON u.id = s.user_id WHERE v.session_name = s.name AND u.id = 'ann' LIMIT 1)"
+    ),
+    "EXISTS of groups": (
+        "SELECT session_name FROM {v} v WHERE EXISTS (SELECT count(*) FROM {{sessions}} s"
+        " WHERE s.session_id = v.session_id AND s.user_id = 'ann' GROUP BY s.user_id)"
+    ),
+    "EXISTS of a table of SQLite's own": (
+        "SELECT session_name FROM {v} v WHERE EXISTS (SELECT 1 FROM temp.keys k WHERE k.id = v.session_id)"
+    ),
+    "EXISTS of a common table expression": (
+        "WITH mine AS (" + OF_A_USER + ")"
+        " SELECT session_name FROM {v} v WHERE EXISTS (SELECT 1 FROM mine m WHERE m.session_id = v.session_id)"
+    ),
+    "a subquery equals a value": (
+        "SELECT session_name FROM {v} v"
+        " WHERE (SELECT user_id FROM {{sessions}} s WHERE s.session_id = v.session_id) = 'ann'"
+    ),
+    "a value equals a subquery": (
+        "SELECT session_name FROM {v} v"
+        " WHERE 'ann' = (SELECT s.user_id FROM {{sessions}} s WHERE s.session_id = v.session_id)"
+    ),
+    "IN of it": (
+        "SELECT * FROM {{sessions}} WHERE user_id = 'ann' AND session_id IN"
+        " (SELECT session_id FROM {v} WHERE session_name > 'p')"
+    ),
+    "IN of it, by name": (
+        "SELECT * FROM {{sessions}} s WHERE s.user_id = 'ann'"
+        " AND s.name IN (SELECT v.session_name FROM {v} v)"
+    ),
+    "NOT IN of it": (
+        "SELECT * FROM {{sessions}} WHERE user_id = 'ann' AND session_id NOT IN"
+        " (SELECT session_id FROM {v} WHERE session_id > '5')"
+    ),
+    "IN of it, in OR": (
+        "SELECT * FROM {{sessions}} WHERE user_id = 'ann'"
+        " AND (display_name IS NULL OR session_id IN (SELECT session_id FROM {v}))"
+    ),
+    "IN of it as a result": (
+        "SELECT session_id, session_id IN (SELECT session_id FROM {v} WHERE session_id > '5')"
+        " FROM {{sessions}} WHERE user_id = 'ann' ORDER BY 2"
+    ),
+    "IN of groups of it": (
+        "SELECT * FROM {{sessions}} WHERE user_id = 'ann' AND session_id IN"
+        " (SELECT session_id FROM {v} GROUP BY session_id HAVING count(*) > 1)"
+    ),
+    "IN of a common table expression of it": (
+        "WITH many AS (SELECT session_id, count(*) AS n FROM {v} GROUP BY 1) SELECT *"
+        " FROM {{sessions}} WHERE user_id = 'ann'"
+        " AND session_id IN (SELECT session_id FROM many WHERE n > 1)"
+    ),
+    "IN of both of a compound": (
+        "SELECT * FROM {{sessions}} WHERE user_id = 'ann' AND session_id NOT IN"
+        " (SELECT session_id FROM {v} EXCEPT SELECT session_id FROM {{events}} WHERE author = 'x')"
+    ),
+    "IN of it beside its sessions": (
+        "SELECT * FROM {{sessions}} WHERE user_id = 'ann' AND session_id IN (SELECT s.session_id"
+        " FROM {{sessions}} s JOIN {v} v ON v.session_id = s.session_id WHERE s.session_id > '5')"
+    ),
+    "IN of row values of it": (
+        "SELECT * FROM {{sessions}} s WHERE s.user_id = 'ann'"
+        " AND (s.session_id, s.name) IN (SELECT session_id, session_name FROM {v})"
+    ),
+    "IN of it in IN of it": (
+        "SELECT * FROM {{sessions}} WHERE user_id = 'ann' AND session_id IN (SELECT session_id"
+        " FROM {{events}} WHERE author = 'user' AND session_id IN (SELECT session_id FROM {v}))"
+    ),
+    "NATURAL JOIN": "SELECT session_name FROM (" + OF_A_USER + ") NATURAL JOIN {v}",
+    "NATURAL LEFT JOIN": (
+        "WITH mine AS (" + OF_A_USER + ") SELECT session_name FROM mine NATURAL LEFT JOIN {v}"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*VIEWS, "events", "event_parts"])
+@pytest.mark.parametrize("shape", IMPLIED)
+def test_what_a_subquery_implies_makes_at_most_twice_the_fewest_requests(own, fresh, shape, name):
+    ours, plain = _texts(IMPLIED[shape].format(v=f"{{{name}}}"))
+    ((sessions,),) = own.connection.execute(
+        "SELECT count(*) FROM own_sessions WHERE user_id = ?", (USER,)
+    ).fetchall()
+
+    rows = fresh.ask(ours)
+
+    assert len(fresh.log) <= 2 * (1 + sessions) + 3
+    assert _same(rows, own.connection.execute(plain).fetchall())
+
+
+@pytest.mark.parametrize("name", [*VIEWS, "events"])
+def test_values_of_parameters_narrow_as_literals_do(own, fresh, name):
+    sql = (
+        "SELECT ?1 || s.name FROM {{sessions}} s WHERE s.user_id = :user AND s.session_id NOT IN"
+        " (SELECT v.session_id FROM {v} v WHERE v.session_name > ?1) AND s.name > ?1"
+    ).format(v=f"{{{name}}}")
+    ours, plain = _texts(sql)
+
+    rows = fresh.ask(ours, ("p", USER))
+
+    assert len(fresh.log) <= 2 * 40 + 3
+    assert _same(rows, own.connection.execute(plain, ("p", USER)).fetchall())
+
+
+# {v} is a view: of a query with LIMIT, nobody can know which rows another reading would have.
+NEWEST = "SELECT session_id FROM {{sessions}} WHERE user_id = 'ann' ORDER BY name DESC LIMIT 2"
+LIMITED = {
+    "a subquery in FROM": "SELECT session_name FROM {v} v JOIN ("
+    + NEWEST
+    + ") s ON s.session_id = v.session_id",
+    "without a name": "SELECT session_name FROM (" + NEWEST + ") JOIN {v} USING (session_id)",
+    "a common table expression": "WITH c AS ("
+    + NEWEST
+    + ") SELECT session_name FROM {v} JOIN c USING (session_id)",
+    "one that is materialized": (
+        "WITH c AS MATERIALIZED (" + NEWEST + ") SELECT session_name FROM c LEFT JOIN {v} v"
+        " ON v.session_id = c.session_id"
+    ),
+    "beside another one": (
+        "WITH c AS (SELECT 1 AS n) SELECT session_name FROM c, (" + NEWEST + ") s NATURAL JOIN {v}"
+    ),
+    "twice": (
+        "WITH c AS (" + NEWEST + ") SELECT count(*) FROM {v} a JOIN {v} b USING (session_id)"
+        " JOIN c USING (session_id)"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*VIEWS, "events", "event_parts"])
+@pytest.mark.parametrize("shape", LIMITED)
+def test_a_join_with_a_limited_query_reads_only_its_sessions(own, fresh, shape, name):
+    ours, plain = _texts(LIMITED[shape].format(v=f"{{{name}}}"))
+
+    rows = fresh.ask(ours)
+
+    assert len(fresh.log) <= 2 * 3 + 3
     assert _same(rows, own.connection.execute(plain).fetchall())
 
 
