@@ -162,7 +162,8 @@ def _compared(
         return None
     refers = references(inner.scope, column, inner.catalog)
     known = [item.column(name) for item, name in refers.columns]
-    if known == [] or refers.outer or known[0] is None or known[0].type is ColumnType.TIME:
+    # What is compared with a time must be one.
+    if not known or refers.outer or (known[0] is not None and known[0].type is ColumnType.TIME):
         return None
     tokens, (start, end) = outer.source.tokens, term.span
     bare = (start, start + 1) if first else (end - 1, end)

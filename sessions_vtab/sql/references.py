@@ -108,13 +108,32 @@ def _of_unknown(scope: Scope, column: exp.Column) -> Item | None:
             return around.shared.get(column.name.lower())
         if not column.table:
             # Where a second item had the name, too, SQLite would refuse it as ambiguous.
-            found = [one for one in found if one.spelled(column.name) is not None]
+            known = [one for one in found if one.spelled(column.name) is not None]
+            found = known or _left_over(around, column)
         if len(found) == 1:
             return found[0]
-        if found or not column.table:
+        hidden = not column.table and (
+            not all(one.known for one in around.items) or column.name.lower() in around.aliases
+        )
+        if found or hidden or (column.this.args.get("quoted") and not column.table):
             return None
         around = around.outer
     return None
+
+
+def _left_over(scope: Scope, column: exp.Column) -> list[Item]:
+    """The items that may have a column that nothing else has.
+
+    In quotation marks it may be a text instead.
+    """
+    name, around = column.name.lower(), scope.outer
+    found = [] if column.this.args.get("quoted") else [one for one in scope.items if not one.known]
+    while around is not None and found:
+        if around.opaque or any(not one.known or one.spelled(name) for one in around.items):
+            return []
+        found = [] if name in around.aliases else found
+        around = around.outer
+    return [] if name in scope.aliases else found
 
 
 def _is_own(

@@ -129,7 +129,8 @@ class Joined:
         for key, other in sides:
             copied = _Copy(self, item, other[0])
             if copied.narrows():
-                column = other[2] or written(*_name(other))
+                plain = other[0].known or "." in other[2]
+                column = other[2] if other[2] and plain else written(*_name(other))
                 return f"{item.inside(key)} IN {copied.select(column)}"
         return ""
 
@@ -169,6 +170,15 @@ class Joined:
     def text(self, item: Item) -> str:
         """An item as it is written."""
         return self.source.slice(self.clause.spans[self.scope.items.index(item)])
+
+    def qualified(self, term: Term) -> str:
+        """A condition as it reads anywhere: what is not known to have its columns is named."""
+        columns = zip(term.refers.columns, term.refers.nodes, strict=True)
+        names = [
+            (node, None if item.known or node.table else written(item.label, name))
+            for (item, name), node in columns
+        ]
+        return self.source.renamed(term.span, names)
 
     def can_be_read_twice(self, item: Item) -> bool:
         """Whether an item has the same rows each time, and elsewhere in the statement."""
@@ -274,7 +284,7 @@ class _Copy:
         """
         joined, items = self._joined, self._items
         tables = ", ".join(joined.text(one) for one in joined.scope.items if one in items)
-        conditions = [one.text or joined.source.slice(one.span) for one in self._terms]
+        conditions = [one.text or joined.qualified(one) for one in self._terms]
         conditions += [
             f"{written(*_name(one.left))} = {written(*_name(one.right))}"
             for one in joined.equalities

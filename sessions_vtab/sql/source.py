@@ -6,7 +6,7 @@ and NOT INDEXED. So it gets the tokens one by one, blanks between them, with the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlglot
@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import SqlglotError
 
-from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind
+from sessions_vtab.sql.lexer import Edit, StatementKind, Token, TokenKind, apply
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.shapes import Block, Span, blocks, conjuncts, find
 
@@ -207,6 +207,27 @@ class ParsedStatement:
                 done = token.end
         pieces.append(self.text[done : self.tokens[span[1] - 1].end])
         return "".join(pieces)
+
+    def renamed(self, span: Span, names: Iterable[tuple[exp.Column, str | None]]) -> str:
+        """The text of some tokens, with other names for some of its columns.
+
+        Args:
+            span: the tokens, with parameters as ``?N``.
+            names: columns and what they are to be called; None for what they are called.
+        """
+        tokens, numbers = self.tokens, self.numbering.numbers
+        edits = [
+            Edit(tokens[at].start, tokens[at].end, f"?{numbers[at]}")
+            for at in range(*span)
+            if at in numbers
+        ]
+        for node, name in names:
+            if name is not None:
+                end = tokens[self.parsed.token_of(node.this)].end
+                edits.append(Edit(end - len(self.column_text(node)), end, name))
+        start = tokens[span[0]].start
+        moved = [Edit(one.start - start, one.end - start, one.text) for one in edits]
+        return apply(self.text[start : tokens[span[1] - 1].end], moved)
 
     def numbers(self, span: Span) -> tuple[int, ...]:
         """The parameters in some tokens."""

@@ -163,19 +163,9 @@ class _Moved:
         """A condition as it reads inside an item."""
         if item.derived is None:
             return self._source.slice(term.span)
-        edits = []
-        tokens, start = self._source.tokens, self._source.tokens[term.span[0]].start
-        for (_, column), node in zip(term.refers.columns, term.refers.nodes, strict=True):
-            text = self._source.column_text(node)
-            end = tokens[self._source.parsed.token_of(node.this)].end - start
-            edits.append(Edit(end - len(text), end, item.inside(column) or text))
-        numbers = self._source.numbering
-        edits += [
-            Edit(tokens[at].start - start, tokens[at].end - start, f"?{numbers.numbers[at]}")
-            for at in range(*term.span)
-            if at in numbers.numbers
-        ]
-        return apply(self._source.text[start : tokens[term.span[1] - 1].end], edits)
+        nodes = zip(term.refers.columns, term.refers.nodes, strict=True)
+        names = [(node, item.inside(column)) for (_, column), node in nodes]
+        return self._source.renamed(term.span, names)
 
     def _moves(self, term: Term, item: Item) -> bool:
         """Whether a condition can stand in the view instead of where it is."""
