@@ -251,7 +251,9 @@ class Response:
             if _SURROGATE.search(self.content):
                 # A lone surrogate is not valid text, and SQLite would not accept it.
                 loaded = json.loads(well_formed(json.dumps(loaded, ensure_ascii=False)))
-        except (ValueError, RecursionError, MemoryError) as error:
+        except RecursionError:
+            raise ProtocolError(f"{self.what} is nested too deeply; {_UNUSED}") from None
+        except (ValueError, MemoryError) as error:
             msg = f"{self.what} is not JSON ({plain(str(error))}); {_UNUSED}"
             raise ProtocolError(msg) from None
         return loaded
@@ -274,7 +276,7 @@ class Response:
         if body is None and self.call.changes:
             return {}
         if not isinstance(body, dict):
-            raise ProtocolError(f"{self.what} should be a JSON object.")
+            raise ProtocolError(f"{self.what} should be a JSON object; {_UNUSED}")
         return body
 
     def items(self) -> list[dict[str, Any]]:
@@ -293,7 +295,8 @@ class Response:
         rows = self._rows_in(self.object(), field) if field else self.json
         if not isinstance(rows, list) or not set(map(type, rows)) <= {dict}:
             where = f"field {field}" if field else "body"
-            raise ProtocolError(f"{self.what}: the {where} should be a list of objects.")
+            msg = f"{self.what}: the {where} should be a list of objects; {_UNUSED}"
+            raise ProtocolError(msg)
         return rows
 
     def _rows_in(self, body: Mapping[str, Any], field: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -379,7 +381,7 @@ def _words(error: BaseException) -> str:
         case httpx.TimeoutException() | httpcore.TimeoutException():
             return "no response in time (see the source's setting 'timeout')"
         case httpx.ConnectError():
-            return "the connection was refused, or the host is unknown"
+            return _why_not_connected(error)
         case httpx.ProxyError():
             return "the proxy failed to connect"
         case httpx.DecodingError():
@@ -390,6 +392,21 @@ def _words(error: BaseException) -> str:
             return "the statement was interrupted"
         case _:
             return f"the request failed ({type(error).__name__})"
+
+
+def _why_not_connected(error: BaseException) -> str:
+    """Which step of connecting failed."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case socket.gaierror():
+                return "the host is unknown"
+            case ssl.SSLCertVerificationError():
+                return "the host's certificate is not trusted"
+            case ssl.SSLError():
+                return "the host does not answer by TLS (https)"
+        cause = cause.__cause__ or cause.__context__
+    return "the connection was refused, or the host cannot be reached"
 
 
 def _is_bare(call: RequestSpec) -> bool:

@@ -65,9 +65,13 @@ def finish_operation(
 
 def _held(started: Response) -> dict[str, Any]:
     try:
-        return started.object()
+        operation = started.object()
     except ProtocolError as error:
         raise acted_unreadably(started, error) from None
+    if not (operation.get("done") or operation.get("name")):
+        unnamed = ProtocolError(f"{started.what} names no operation that could be followed.")
+        raise acted_unreadably(started, unnamed)
+    return operation
 
 
 def _unknown(sender: Sender, operation: dict[str, Any], what: str) -> UnknownOutcomeError:

@@ -73,6 +73,7 @@ _GENERAL = {
     431: _SIZE,
     501: _ADDRESS,
 }
+_NOTHING_SAID = frozenset(("{}", "[]", "null"))
 _TAG = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -290,6 +291,8 @@ def _said(response: Response, secrets: tuple[str, ...]) -> str:
         said = " ".join(
             _TAG.sub(" ", response.content[:_LOOKED_AT].decode("utf-8", "replace")).split()
         )
+    if said in _NOTHING_SAID:
+        return ""
     # Before it is shortened to what is shown: little of a secret would not be recognised.
     return plain(redact(said[:_LOOKED_AT], secrets)).rstrip(".")
 

@@ -168,13 +168,22 @@ _INSTEAD: Final = {
 }
 
 
+_OFTEN: Final = re.findall(
+    r"\w+",
+    "abs avg coalesce count date datetime format glob group_concat hex ifnull iif instr json_each"
+    " json_extract json_group_array json_object julianday length like lower max min nullif printf"
+    " random replace round row_number strftime substr sum total trim unixepoch upper",
+)
+"""Functions of SQLite that people write most."""
+
+
 def _no_function(name: str, _: str, _sql: str, names: Names) -> Problem:
     known = names.function_names
     if name.lower() in known:
         hint = f"use SELECT .. FROM {name}(..)."
         return Problem(f"{name} is a table-valued function;", hint, name, name)
     instead = _INSTEAD.get(name.lower())
-    hint = f"Use {instead}." if instead else did_you_mean(name, sorted(known)).strip()
+    hint = f"Use {instead}." if instead else did_you_mean(name, sorted({*known, *_OFTEN})).strip()
     return Problem(f"There is no function {name}.", hint, name)
 
 
@@ -189,6 +198,22 @@ def _syntax(word: str, _: str, _sql: str, _names: Names) -> Problem:
     return Problem(f"Syntax error near {word!r}.", hint, word)
 
 
+def _incomplete(_name: str, _: str, sql: str, _names: Names) -> Problem:
+    last = sql.rstrip().rstrip(";").rstrip().rpartition("\n")[2].split()[-1:]
+    where = f" after {last[0]!r}" if last else ""
+    hint = "Is a value, a name or a closing bracket missing?"
+    return Problem(f"The statement ends too early{where}.", hint)
+
+
+def _no_token(token: str, _: str, _sql: str, _names: Names) -> Problem:
+    closing = {"'": "'", '"': '"', "`": "`", "[": "]"}.get(token[:1])
+    if closing is None:
+        return Problem(f"{token!r} is not part of SQL.", "", token)
+    hint = f"A quote within it is written twice: {closing * 2}." if closing != "]" else ""
+    what = f"What begins with {token[:1]} here has no closing {closing}."
+    return Problem(what, hint, token.partition("\n")[0])
+
+
 _Describe = Callable[[str, str, str, Names], Problem]
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], _Describe], ...]] = (
     (re.compile(r"no such column: (.+?)(?: - should this be.*)?"), _no_column),
@@ -197,6 +222,8 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], _Describe], ...]] = (
     (re.compile(r"no such function: (.+)"), _no_function),
     (re.compile(r"ambiguous column name: (.+)"), _ambiguous),
     (re.compile(r'near "(.+)": syntax error', re.DOTALL), _syntax),
+    (re.compile(r"(incomplete input)"), _incomplete),
+    (re.compile(r'unrecognized token: "(.+)"', re.DOTALL), _no_token),
 )
 
 

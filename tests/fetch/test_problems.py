@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import httpx
 import pytest
 
+from sessions_vtab import connect
 from sessions_vtab.errors import (
     ConflictError,
     CredentialError,
@@ -252,7 +256,8 @@ def test_an_answer_that_is_too_deep_is_no_answer(client_for, context):
     body = b"[" * 100_000 + b"]" * 100_000
     headers = {"content-type": "application/json"}
     client = client_for(lambda _: httpx.Response(200, content=body, headers=headers))
-    with pytest.raises(ProtocolError, match=r"^prod\.sessions: the response to GET"):
+    says = r"^prod\.sessions: the response to GET .* nested too deeply.*Does base_url"
+    with pytest.raises(ProtocolError, match=says):
         Reader(client, context).get(RequestSpec("GET", "/a"))
 
 
@@ -262,3 +267,41 @@ def test_a_pool_that_takes_no_more_work_says_so(client_for, context):
     client.pool.shutdown()
     with pytest.raises(UnavailableError, match=r"^prod: no thread can send .*Nothing was sent"):
         Reader(client, context).get(RequestSpec("GET", "/a"))
+
+
+@pytest.fixture(scope="module")
+def plain_server():
+    """The URL of a server that does not speak TLS, without its scheme."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.RequestHandlerClass.log_message = lambda *_: None
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://{server}", "the host does not answer by TLS"),
+        ("http://nosuch.invalid", "the host is unknown"),
+        ("http://127.0.0.1:9", "the connection was refused"),
+    ],
+)
+def test_a_service_that_is_not_reached_is_told_with_the_reason(plain_server, url, reason):
+    source = f"x=embedding_studio://?base_url={url.format(server=plain_server)}"
+    with (
+        connect(source, config="/dev/null") as db,
+        pytest.raises(UnavailableError, match=f"{reason}.* base_url is correct"),
+    ):
+        db.execute("SELECT * FROM sessions WHERE batch_id = 'b'").fetchall()
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"null"])
+def test_a_refusal_that_says_nothing_is_not_quoted(sender_for, body):
+    headers = {"content-type": "application/json", "location": "/b"}
+    sender = sender_for(lambda _: httpx.Response(302, content=body, headers=headers))
+    with pytest.raises(RefusedError, match=r"302 Found\. Redirects are not followed"):
+        sender.send(RequestSpec("GET", "/a"))

@@ -12,7 +12,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab import dbapi
-from sessions_vtab.hints import line_at
+from sessions_vtab.hints import line_at, names_of, problem
 
 LINES = [
     "no such column: usr_id",
@@ -164,6 +164,7 @@ def db() -> Iterator[sessions_vtab.Connection]:
         ),
         ("UPDATE sessions SET usr_id = 1", "no such column: usr_id", "Did you mean user_id?"),
         ("SELCT 1", 'near "SELCT": syntax error', "Did you mean SELECT?"),
+        ("SELECT lenght( name) FROM sessions", "no such function: lenght", "Did you mean length?"),
         (
             "SELECT session_id FROM sessions AS s, events AS e",
             "ambiguous column name: session_id",
@@ -188,6 +189,28 @@ def test_sqlites_own_words_come_first_then_the_place_then_the_hint(
     assert hint in rest
     wrong = line[mark.index("^") :]
     assert message.replace('": syntax error', "").endswith(wrong.split()[0].strip(',()"'))
+
+
+@pytest.mark.parametrize(
+    ("sql", "what", "hint"),
+    [
+        ("SELECT * FROM sessions WHERE", "ends too early after 'WHERE'", "closing bracket"),
+        ("INSERT INTO sessions(user_id) VALUES (1", "ends too early after '(1'", "missing?"),
+        ("SELECT 'abc FROM sessions", "What begins with ' here has no closing '.", "twice: ''."),
+        ('SELECT "abc', 'What begins with " here has no closing ".', 'twice: "".'),
+        ("SELECT [a", "What begins with [ here has no closing ].", ""),
+        ("SELECT 1 \\ 2", "is not part of SQL", ""),
+    ],
+)
+def test_a_statement_that_is_not_whole_says_what_is_missing(
+    db: sessions_vtab.Connection, sql: str, what: str, hint: str
+) -> None:
+    with pytest.raises(apsw.SQLError) as caught:
+        db.execute(sql)
+    found = problem(str(caught.value).splitlines()[0], sql, names_of(db, db))
+
+    assert what in found.what
+    assert hint in found.hint
 
 
 def test_other_errors_of_sqlite_are_left_as_they_are(db: sessions_vtab.Connection) -> None:

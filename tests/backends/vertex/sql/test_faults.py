@@ -79,7 +79,7 @@ LASTING = {
     "a list instead of an object": (
         {"kind": "body", "body": [1]},
         ProtocolError,
-        "should be a JSON object",
+        "should be a JSON object; the response was discarded.* Does base_url",
     ),
     "wrong types": (
         {"kind": "wrong_types", "fields": ["createTime"]},
