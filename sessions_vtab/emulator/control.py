@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sessions_vtab.emulator.faults import Fault, RequestLog
+from sessions_vtab.emulator.faults import Fault
 from sessions_vtab.emulator.service import Emulator
 
 _TIMEOUT = 60.0
@@ -127,7 +127,7 @@ def router(emulator: Emulator) -> APIRouter:
     """Return the routes of the control API."""
     log, faults = emulator.log, emulator.faults
     routes: list[tuple[str, str, Callable[[Any], Any]]] = [
-        ("GET", "requests", lambda _: _logged(log)),
+        ("GET", "requests", lambda _: log.as_json()),
         ("DELETE", "requests", lambda _: log.reset()),
         ("GET", "faults", lambda _: {"faults": faults.as_json()}),
         ("POST", "faults", lambda body: {"id": faults.add(Fault.model_validate(body))}),
@@ -155,10 +155,6 @@ def _endpoint(handler: Callable[[Any], Any]) -> Callable[[Request], Awaitable[Re
             return JSONResponse({"error": f"{type(error).__name__}: {error}"}, status_code=400)
 
     return endpoint
-
-
-def _logged(log: RequestLog) -> dict[str, Any]:
-    return {"requests": log.entries(), "total": log.total, "max_in_flight": log.max_in_flight}
 
 
 def _reset(emulator: Emulator, body: Any) -> None:

@@ -142,6 +142,14 @@ class RequestLog:
     def _elapsed(self) -> float:
         return time.monotonic() - self._start
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the log as the control API shows it."""
+        return {
+            "requests": self.entries(),
+            "total": self.total,
+            "max_in_flight": self.max_in_flight,
+        }
+
     def entries(self) -> list[dict[str, Any]]:
         """Return what is kept, in order of arrival."""
         # Copied at once: another thread may be adding to it.
@@ -178,6 +186,10 @@ class Status(BaseModel):
 
     code: int
     message: str
+
+
+PLAN_KEY = "emulator.plan"
+"""Where an injected fault leaves the plan of the next operation in the ASGI scope."""
 
 
 class OperationPlan(BaseModel):

@@ -16,9 +16,8 @@ from urllib.parse import parse_qs, unquote, unquote_plus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sessions_vtab.emulator.faults import Entry, Fault
+from sessions_vtab.emulator.faults import PLAN_KEY, Entry, Fault
 from sessions_vtab.emulator.service import Emulator
-from sessions_vtab.emulator.vertex import PLAN_KEY
 
 CONTROL = "/_emulator/"
 """Paths below it are the control API."""

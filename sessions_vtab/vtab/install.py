@@ -248,7 +248,9 @@ def sets_work(connection: apsw.Connection) -> bool:
 
 
 def _create(connection: apsw.Connection, schema: str, source: OpenSource) -> None:
-    present = _present(connection) if schema == "temp" else set()
+    # Tables of the user's own file: ours in ``temp`` must not hide them.
+    rows = connection.execute("SELECT name FROM main.sqlite_schema") if schema == "temp" else ()
+    present = {str(name) for (name,) in rows}
     for kind, name, view in contents(source.backend):
         if name in present:
             continue
@@ -260,12 +262,6 @@ def _create(connection: apsw.Connection, schema: str, source: OpenSource) -> Non
         connection.execute(
             f"CREATE VIRTUAL TABLE {quoted(schema)}.{quoted(name)} USING {module}({source.name})"
         )
-
-
-def _present(connection: apsw.Connection) -> set[str]:
-    """Tables of the user's own file: ours in ``temp`` must not hide them."""
-    rows = connection.execute("SELECT name FROM main.sqlite_schema")
-    return {str(name) for (name,) in rows}
 
 
 class _Probe:

@@ -54,12 +54,11 @@ class ClickstreamRoute(Route):
 
     def invalid(self, error: RequestValidationError) -> Response:
         """Answer a request that breaks the schema."""
-        return JSONResponse({"detail": [_with_page(row) for row in detail(error)]}, 422)
-
-
-def _with_page(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its error page; broken JSON has none."""
-    return row if row["type"] == "json_invalid" else {**row, "url": ERROR_PAGES + row["type"]}
+        rows = detail(error)
+        for row in rows:
+            if row["type"] != "json_invalid":  # Broken JSON has no page.
+                row["url"] = ERROR_PAGES + row["type"]
+        return JSONResponse({"detail": rows}, 422)
 
 
 class UnhandledError(Exception):

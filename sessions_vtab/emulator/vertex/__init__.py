@@ -21,6 +21,7 @@ from fastapi import APIRouter
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from sessions_vtab.emulator.faults import PLAN_KEY
 from sessions_vtab.emulator.service import EmulatorSettings, Service, in_words
 from sessions_vtab.emulator.vertex import data, errors, operations, sessions
 from sessions_vtab.emulator.vertex.context import EmulatedRequest, ServiceContext
@@ -35,9 +36,6 @@ Handler: TypeAlias = "Callable[[ServiceContext, EmulatedRequest], bytes]"
 VERSIONS = ("v1", "v1beta1")
 UI = "ui"
 """A prefix for operations alone, under which GAPIC polls names without an engine (seen)."""
-
-PLAN_KEY = "emulator.plan"
-"""Where an injected fault leaves the plan of the next operation in the ASGI scope."""
 
 _SESSIONS = ("reasoningEngines", "*", "sessions")
 _SESSION = (*_SESSIONS, "*")

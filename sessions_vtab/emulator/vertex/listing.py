@@ -97,13 +97,13 @@ def _required_user(node: Node) -> str | None:
     return None
 
 
-def _every(tests: list[SessionTest]) -> SessionTest | None:
+_Row = TypeVar("_Row")
+
+
+def _every(tests: list[Callable[[_Row], bool]]) -> Callable[[_Row], bool] | None:
     if len(tests) <= 1:
         return tests[0] if tests else None
-    return lambda session: all(test(session) for test in tests)
-
-
-_Row = TypeVar("_Row")
+    return lambda row: all(test(row) for test in tests)
 
 
 def _node_test(
@@ -196,8 +196,7 @@ def event_filter(text: str, strict: bool) -> EventFilter:
             continue
         first = _strictest(max, first, bounds[0])
         last = _strictest(min, last, bounds[1])
-    test = (lambda event: all(one(event) for one in tests)) if tests else None
-    return EventFilter(first, last, test)
+    return EventFilter(first, last, _every(tests))
 
 
 def _strictest(choose: Callable[[int, int], int], one: int | None, other: int | None) -> int | None:
