@@ -86,8 +86,9 @@ class ConnectionCatalog:
         if schema is None:
             found = [one for one, objects in self._schemas().items() if name.lower() in objects]
             if found and not _OF_DEFAULT.intersection(found):
-                msg = f"The default source has no {name}; use {found[0]}.{name}. Nothing was sent."
-                raise UnknownNameError(msg)
+                raise UnknownNameError(
+                    f"The default source has no {name}; use {found[0]}.{name}. Nothing was sent."
+                )
 
     def _module(self, schema: str | None, name: str) -> tuple[str, str]:
         """Module and source behind a name, both empty if it is not ours."""

@@ -113,11 +113,10 @@ class FunctionCall:
 
     def _refuse_dry_run(self) -> None:
         if self._host.dry_run:
-            msg = (
+            raise UnsupportedError(
                 f"{self._function.name}() takes effect at once, so a dry run cannot preview"
                 " it; INSERT, UPDATE and DELETE can be previewed. Nothing was sent."
             )
-            raise UnsupportedError(msg)
 
     def _run(self, arguments: Mapping[str, Value], context: Context) -> list[Row]:
         statement = self._host.statements.current
@@ -186,8 +185,9 @@ def refuse_missing(function: Function, given: Mapping[str, object], where: str) 
     missing = [name for name in function.required if name not in given]
     if missing:
         signature = ", ".join(column.name for column in function.parameters)
-        msg = f"{where} requires {' and '.join(missing)}: {function.name}({signature})."
-        raise MissingParameterError(msg)
+        raise MissingParameterError(
+            f"{where} requires {' and '.join(missing)}: {function.name}({signature})."
+        )
 
 
 class FunctionTable:
@@ -255,12 +255,11 @@ class FunctionTable:
         from sessions_vtab.sql.effects import stands_alone  # noqa: PLC0415  # Rarely needed.
 
         if not stands_alone(statement.text, self._function):
-            msg = (
+            raise UnsupportedError(
                 f"{name}() has side effects and must be the only table of its statement here:"
                 f" SELECT .. FROM {name}(..). A connection from sessions_vtab.connect()"
                 f" also accepts FROM <one item>, {name}(..)."
             )
-            raise UnsupportedError(msg)
 
     def _parameters(self, info: ApswIndexInfo) -> dict[int, int]:
         """Index of the constraint for each parameter that is given with ``=``."""
@@ -273,11 +272,10 @@ class FunctionTable:
                 continue
             name = self._function.parameters[place].name
             if op != apsw.SQLITE_INDEX_CONSTRAINT_EQ or place in places:
-                msg = (
+                raise StatementError(
                     f"{self._function.name}: give the parameter {name} only once, inside"
                     " the parentheses."
                 )
-                raise StatementError(msg)
             places[place] = index
         return places
 

@@ -138,19 +138,17 @@ def _close_forgotten() -> None:
 def _require_room(connection: apsw.Connection, sources: Mapping[str, OpenSource]) -> None:
     """Raises ConfigurationError, before anything is changed, where the sources do not fit in."""
     if connection in _INSTALLED:
-        msg = (
+        raise ConfigurationError(
             "This connection already has the tables of sources. Register all sources with one"
             " call of register(), or use another connection."
         )
-        raise ConfigurationError(msg)
     taken = {name.lower() for name in _schemas(connection)}
     for name in sources:
         if name.lower() in taken:
-            msg = (
+            raise ConfigurationError(
                 f"The connection already has a database named {name}. Give the source another"
                 " name, or DETACH the database."
             )
-            raise ConfigurationError(msg)
 
 
 def _schemas(connection: apsw.Connection) -> set[str]:

@@ -235,11 +235,10 @@ class UnitOfWork:
         """
         for participant in self.participants.named(schema, table):
             if self.queued(participant):
-                msg = (
+                raise QueuedWritesError(
                     f"{participant.source.name}.{participant.table} has writes that have not been"
                     " sent. COMMIT or ROLLBACK before DROP."
                 )
-                raise QueuedWritesError(msg)
 
     def called(self, source: OpenSource, line: Mapping[str, Any], *, acted: bool) -> None:
         """Records a function call in the audit file once its outcome is final.

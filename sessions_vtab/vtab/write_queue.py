@@ -115,8 +115,7 @@ class WriteQueue:
         if isinstance(place, Write):
             return place
         if self._file is None:
-            msg = f"no spill file holds the write at {place}"
-            raise LookupError(msg)
+            raise LookupError(f"no spill file holds the write at {place}")
         import pickle  # noqa: PLC0415  # As above.
 
         self._file.seek(place)
