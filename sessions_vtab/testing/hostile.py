@@ -8,13 +8,13 @@ case. The rows are the same in every run.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import count, cycle
 from typing import Any, Final, TypeAlias
 
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.values import dump_json
 
 Rows: TypeAlias = Sequence[Mapping[str, Value]]
 """Rows as column name to value; absent columns are NULL."""
@@ -248,6 +248,4 @@ def _event(session: Mapping[str, Value], turn: int, number: int) -> dict[str, Va
 
 
 def _json(value: object) -> str | None:
-    if value is None:
-        return None
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return None if value is None else dump_json(value)

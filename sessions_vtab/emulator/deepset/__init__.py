@@ -88,15 +88,12 @@ async def window(
     after: UUID | None = None,
 ) -> ListingWindow:
     """Read the paging parameters; 422 if both forms, or both cursors, are used at once."""
-    cursors = {"before": _text(before), "after": _text(after)}
+    ids = {"before": before, "after": after}
+    cursors = {name: None if one is None else str(one) for name, one in ids.items()}
     given = [name for name, value in {"page_number": page_number, **cursors}.items() if value]
     if len(given) > 1:
         raise invalid(["query", given[1]], f"{given[1]} excludes {given[0]}")
     return ListingWindow(limit, page_number or 1, **cursors)
-
-
-def _text(value: UUID | None) -> str | None:
-    return None if value is None else str(value)
 
 
 Paging = Annotated[ListingWindow, Depends(window)]
