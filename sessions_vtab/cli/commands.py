@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -47,18 +48,31 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
+def _uncollected() -> Iterator[None]:
+    """A block in which nothing is made that is not kept, so that no garbage is looked for."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+@contextmanager
 def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
     """The connection that the common options describe."""
-    from sessions_vtab.cli.execution import ask, prepare  # noqa: PLC0415
-    from sessions_vtab.connection import connect  # noqa: PLC0415
+    with _uncollected():
+        from sessions_vtab.cli.execution import ask, prepare  # noqa: PLC0415
+        from sessions_vtab.connection import connect  # noqa: PLC0415
 
-    connection = connect(
-        sources=arguments.sources,
-        config=arguments.config,
-        read_only=arguments.read_only,
-        dry_run=arguments.dry_run,
-        audit=arguments.audit,
-    )
+        connection = connect(
+            sources=arguments.sources,
+            config=arguments.config,
+            read_only=arguments.read_only,
+            dry_run=arguments.dry_run,
+            audit=arguments.audit,
+        )
     try:
         connection.budget.max_requests = arguments.max_requests
         connection.budget.max_writes = arguments.max_writes

@@ -7,10 +7,10 @@ read of an occurrence belongs to its list, one that differs from read to read is
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from sessions_vtab.contract.capability import AccessPath, Capability, Within
 from sessions_vtab.contract.model import PLAN_COLUMNS
@@ -31,8 +31,7 @@ _OVERLAP: Final = 2
 _MOST_SIZES: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """A list that holds every row of a read.
 
     Attributes:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
-from typing import Final
+from typing import Final, NamedTuple
 
 from sessions_vtab.contract.write import Action
 from sessions_vtab.errors import BudgetError
@@ -30,8 +29,7 @@ def limit_of(connection: int | None, source: int | None, *, stored: bool) -> int
     return None if stored else DEFAULT
 
 
-@dataclass(frozen=True, slots=True)
-class Excess:
+class Excess(NamedTuple):
     """A statement that wants to write more rows than it may.
 
     Attributes:
