@@ -87,6 +87,12 @@ def test_parameters_answer_with_the_argument_as_it_was_given(database: Connectio
     assert row.get == ("b", 2.0, None)
 
 
+def test_the_row_id_of_a_row_is_its_place(database: Connection) -> None:
+    rows = database.execute("SELECT rowid, name FROM batch_sessions('b')").fetchall()
+
+    assert rows == [(0, "n0"), (1, "n1"), (2, "n2")]
+
+
 def test_a_function_is_called_for_each_row_beside_it(database: Connection, calls: Calls) -> None:
     database.execute(
         "SELECT count(*) FROM json_each('[0, 1, 2]') j, batch_sessions('b', j.value)"
