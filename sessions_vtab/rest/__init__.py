@@ -32,7 +32,7 @@ from sessions_vtab.contract.model import Column, ColumnType, Function, Table
 from sessions_vtab.contract.predicate import Op, Value
 from sessions_vtab.contract.scan import Counted, Order, Page, Row, Scan
 from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.templates import UNADDRESSABLE, Places, name_of, parse_name
+from sessions_vtab.contract.templates import Places, name_of, parse_name
 from sessions_vtab.contract.values import dump_json, is_object, load_json
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Request, Write
 from sessions_vtab.errors import (
@@ -136,7 +136,7 @@ __all__ += ["Action", "Op", "Outcome", "OutcomeState", "Request", "Value", "Writ
 __all__ += ["WRITE", "MultipartForm", "Reader", "RequestSpec", "Response", "Sender"]
 __all__ += ["Arguments", "Context", "Routine", "deliver", "deliver_groups", "finish_operation"]
 __all__ += ["pages_of", "response_of", "run_job"]
-__all__ += ["UNADDRESSABLE", "Places", "name_of", "parse_name", "path"]
+__all__ += ["Places", "name_of", "parse_name", "path"]
 __all__ += ["did_you_mean", "dump_json", "is_object", "load_json", "plain"]
 __all__ += ["OpenOptions", "RestOptions", "Source", "check_names", "check_routes"]
 __all__ += ["NO_AUTH", "ApiKey", "Auth", "Bearer", "Endpoint", "Google", "Secret"]

@@ -100,7 +100,8 @@ class ScanRequests(Resource):
     def reading(self, scan: Scan, spread: Spread) -> Reading:
         """The requests of a scan; the one place that decides them."""
         if len(scan.where.terms) > 1 and () in scan.all_given().values():
-            return Reading((), lists=True)  # Two conditions demand different values.
+            # Two conditions demand different values.
+            return Reading((), lists=self._rows_list is not None)
         keys = self.keys(scan)
         if keys is None:
             return Reading(tuple(self.lists(scan, spread)), lists=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -286,3 +287,13 @@ def test_several_conditions_on_a_scope_hold_together(where: str, asked: list[str
 
     assert sent == asked
     assert rows == [(one.split("/")[1],) for one in asked]
+
+
+def test_conditions_that_no_value_meets_request_nothing_of_a_table_without_a_list() -> None:
+    things = replace(Things.tables[0], list=None)
+    backend = type("Unlisted", (Things,), {"tables": (things,), "readers": {}})
+    transport = httpx.MockTransport(lambda _: httpx.Response(500))
+    source = {"backend": backend, "base_url": "http://127.0.0.1:1", "transport": transport}
+    with connect(sources={"t": source}, config=os.devnull) as db:
+        for where in ("id = 'a' AND id = 'b'", "name = 'things/a' AND name = 'things/b'"):
+            assert db.execute(f"SELECT id FROM things WHERE {where}").fetchall() == []
