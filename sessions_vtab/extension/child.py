@@ -30,9 +30,8 @@ from sessions_vtab.extension.hosted import (
     Offered,
     RunFirstError,
     SocketLink,
-    code_of,
     decoded,
-    text_of,
+    reported,
 )
 from sessions_vtab.extension.scans import About, Batch, HostScan, Scans
 from sessions_vtab.extension.tables import Tables
@@ -87,7 +86,7 @@ def _answer(link: SocketLink, session: HostSession, kind: bytes, payload: bytes)
     try:
         answer = session.answer(kind, decoded(payload))
     except Exception as error:  # noqa: BLE001  # Everything is SQLite's to report.
-        answer = ERROR, (code_of(error), text_of(error))
+        answer = ERROR, reported(error)
     if kind not in _UNANSWERED:
         link.write(*answer)
 
@@ -129,8 +128,8 @@ class HostSession:
             b"C": self._connect,
             b"B": self._best_index,
             b"F": self._filter,
-            b"N": self._next,
-            b"V": self._key_at,
+            b"N": lambda cursor: self._scan(cursor).following(),
+            b"V": lambda cursor, position: (self._scan(cursor).key_at(position),),
             b"U": self._update,
             b"T": self._transaction,
             b"Z": lambda first, second: (times.compare(first, second),),
@@ -233,17 +232,13 @@ class HostSession:
             plan = entry.narrowing.plan(*plan, scan.text) or plan
         with self._scans.asking(scan):
             scan.cursor.Filter(0, *plan)
-            return scan.first()
+            return scan.batch()
 
-    def _next(self, cursor: int) -> Batch:
+    def _scan(self, cursor: int) -> HostScan:
+        """An open scan, whose statement is the present one from now on."""
         scan = self._scans[cursor]
         self._statements.current = scan.statement
-        return scan.following()
-
-    def _key_at(self, cursor: int, position: int) -> tuple[Any]:
-        scan = self._scans[cursor]
-        self._statements.current = scan.statement
-        return (scan.key_at(position),)
+        return scan
 
     def _close_scan(self, cursor: int, heir: int) -> None:
         ended, idle = self._scans.close(cursor, heir=bool(heir)), self._scans.idle

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 import apsw
 
 from sessions_vtab.contract.predicate import Value
-from sessions_vtab.errors import SessionsError, StoppedError, UnsupportedError
+from sessions_vtab.errors import SessionsError, StoppedError, UnsupportedError, notes_of
 from sessions_vtab.vtab.statements import RunningStatement
 
 PROTOCOL: Final = 1
@@ -95,19 +95,12 @@ class SocketLink:
         return bytes(data)
 
 
-def code_of(error: BaseException) -> int:
-    """SQLite's code for an error."""
+def reported(error: BaseException) -> tuple[int, str]:
+    """What SQLite reports of an error: its code and its text."""
     if isinstance(error, StoppedError | apsw.InterruptError):
-        return int(apsw.SQLITE_INTERRUPT)
-    return int(apsw.SQLITE_ERROR)
-
-
-def text_of(error: BaseException) -> str:
-    """What SQLite reports of an error."""
-    if isinstance(error, StoppedError | apsw.InterruptError):
-        return "interrupted"
+        return int(apsw.SQLITE_INTERRUPT), "interrupted"
     said = str(error) if isinstance(error, SessionsError) else f"{type(error).__name__}: {error}"
-    return " ".join((said, *getattr(error, "__notes__", ())))
+    return int(apsw.SQLITE_ERROR), " ".join((said, *notes_of(error)))
 
 
 _KEPT: Final = 64

@@ -156,14 +156,10 @@ class HostScan:
 
     # Rows.
 
-    def first(self) -> Batch:
-        """The rows that the scan begins with."""
-        return self._batch()
-
     def following(self) -> Batch:
         """The rows after those that were sent last."""
         self.cursor.Next()
-        return self._batch()
+        return self.batch()
 
     def key_at(self, position: int) -> Value:
         """The key of a row of the last batch, which was sent without it.
@@ -173,8 +169,8 @@ class HostScan:
         """
         return self._sent[position - self._start][self._key]
 
-    def _batch(self) -> Batch:
-        """Rows of one page, where pages cost requests, and not for long.
+    def batch(self) -> Batch:
+        """The rows from the cursor's on: of one page, where pages cost requests, and not for long.
 
         With LIMIT, SQLite may want none of the next page. A first row that may only be counted
         comes alone: how the next ones are read depends on whether SQLite looks at it.

@@ -15,6 +15,11 @@ from sessions_vtab.emulator import deepset, embedding_studio
 from sessions_vtab.emulator.service import EmulatorSettings
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NOW = int(START.timestamp())
+
+
+def is_null(answer: httpx.Response) -> bool:
+    return (answer.status_code, answer.json()) == (200, None)
 
 
 class ServiceApi:

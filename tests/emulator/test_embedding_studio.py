@@ -7,23 +7,15 @@ import logging
 from contextlib import closing
 from http.client import HTTPConnection
 
-import httpx
 import pytest
 
 from sessions_vtab.emulator.serve import running
-from tests.emulator.apis import START, StudioApi
+from tests.emulator.apis import NOW, StudioApi, is_null
 
 
 @pytest.fixture
 def api():
     return StudioApi()
-
-
-NOW = int(START.timestamp())
-
-
-def is_null(answer: httpx.Response) -> bool:
-    return (answer.status_code, answer.json()) == (200, None)
 
 
 # Routes

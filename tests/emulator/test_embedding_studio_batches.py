@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
-from tests.emulator.apis import START, StudioApi
+from tests.emulator.apis import NOW, StudioApi, is_null
 
 
 @pytest.fixture
 def api():
     return StudioApi()
-
-
-NOW = int(START.timestamp())
-
-
-def is_null(answer: httpx.Response) -> bool:
-    return (answer.status_code, answer.json()) == (200, None)
 
 
 # Irrelevance and improvement

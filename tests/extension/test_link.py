@@ -14,10 +14,9 @@ from sessions_vtab.extension.hosted import (
     RESULT,
     RUN_FIRST,
     SocketLink,
-    code_of,
     decoded,
     encoded,
-    text_of,
+    reported,
 )
 
 # Kind, value, and the frame: length, kind, three zeros, and marshal's version 2.
@@ -151,4 +150,4 @@ def _noted(error: Exception) -> Exception:
     ids=lambda one: type(one).__name__,
 )
 def test_an_error_as_sqlite_reports_it(error: Exception, code: int, text: str) -> None:
-    assert (code_of(error), text_of(error)) == (code, text)
+    assert reported(error) == (code, text)
