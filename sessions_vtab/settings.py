@@ -34,8 +34,9 @@ _RESERVED: Final = frozenset(
 _SCHEMAS: Final = frozenset(("main", "temp"))
 
 _RATE_CLASSES: Final = ("read", "write", "append")
-_TRUE: Final = frozenset(("1", "true", "yes", "on"))
-_FALSE: Final = frozenset(("0", "false", "no", "off"))
+# Words for a switch, in lower case.
+TRUE: Final = frozenset(("1", "true", "yes", "on"))
+FALSE: Final = frozenset(("0", "false", "no", "off"))
 _MOST_CONCURRENT: Final = 256
 
 _SECRET_KEY: Final = re.compile(
@@ -133,8 +134,8 @@ def _refuse_secret_text(key: str, value: str, what: str) -> None:
 
 def _flag(value: Any, what: str) -> bool:
     text = str(value).lower()
-    if text in _TRUE | _FALSE:
-        return text in _TRUE
+    if text in TRUE | FALSE:
+        return text in TRUE
     raise _wrong(what, "true or false", value)
 
 

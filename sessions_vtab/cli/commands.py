@@ -7,12 +7,12 @@ import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sessions_vtab.cli.display import Failed, Style, escaped, is_terminal
+from sessions_vtab.cli.display import Failed, Style, escaped, is_terminal, terminal_size
 from sessions_vtab.cli.streams import help_command, output, read_sql, unusable
 from sessions_vtab.contract.messages import missing_extra
-from sessions_vtab.errors import MissingExtraError
+from sessions_vtab.errors import MissingExtraError, SessionsError
 
 if TYPE_CHECKING:
     from sessions_vtab.cli.help import Reference
@@ -196,35 +196,27 @@ def _help(arguments: argparse.Namespace) -> int:
         print("\n".join(map(pages.markdown, shown)), end="")
     else:
         page = reference.page(topic, about) if topic else reference.index(about)
-        print(pages.text(page, _width(sys.stdout)), end="")
+        width = min(terminal_size().columns, 120) if is_terminal(sys.stdout) else 100
+        print(pages.text(page, width), end="")
     return _OK
 
 
 def _reference(arguments: argparse.Namespace) -> Reference:
     """The reference for the configured sources; help is also there when they are wrong."""
-    from sessions_vtab import config, registry  # noqa: PLC0415
+    from sessions_vtab import config  # noqa: PLC0415
     from sessions_vtab.cli.help import Reference  # noqa: PLC0415
-    from sessions_vtab.errors import SessionsError  # noqa: PLC0415
-    from sessions_vtab.vtab.host import OpenSource  # noqa: PLC0415
+    from sessions_vtab.connection import open_sources  # noqa: PLC0415
 
-    sources = []
     try:
         configured = config.load(sources=arguments.sources, config=arguments.config).sources
     except SessionsError as error:
         configured = {}
         print(f"The configured sources are not shown: {escaped(str(error))}", file=sys.stderr)
-    for source in configured.values():
-        try:
-            sources.append(OpenSource(source, registry.opened(source)))
-        except SessionsError as error:
-            print(f"{source.name} is not shown: {escaped(str(error))}", file=sys.stderr)
-    return Reference(sources, help_command(), arguments.markdown)
-
-
-def _width(stream: IO[str]) -> int:
-    from shutil import get_terminal_size  # noqa: PLC0415
-
-    return min(get_terminal_size().columns, 120) if is_terminal(stream) else 100
+    failed: dict[str, SessionsError] = {}
+    sources = open_sources(configured.values(), read_only=False, failed=failed)
+    for name, reason in failed.items():
+        print(f"{name} is not shown: {escaped(str(reason))}", file=sys.stderr)
+    return Reference(tuple(sources.values()), help_command(), arguments.markdown)
 
 
 def _version(_: argparse.Namespace) -> int:

@@ -21,9 +21,7 @@ from sessions_vtab.cli.display import Style, escaped, is_terminal, moves_cursor,
 from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, SQLITE_MODES, automatic
 from sessions_vtab.cli.streams import default_pager, fitted, output, show
 from sessions_vtab.contract.messages import did_you_mean
-
-_YES: Final = frozenset(("on", "yes", "true", "1"))
-_NO: Final = frozenset(("off", "no", "false", "0"))
+from sessions_vtab.settings import FALSE, TRUE
 
 
 class ShellSettings(apsw.shell.Shell):
@@ -203,9 +201,9 @@ class ShellSettings(apsw.shell.Shell):
         It starts as $PAGER, else as less.
         """
         name = " ".join(cmd)
-        if name.lower() in _NO:
+        if name.lower() in FALSE:
             self._pager = None
-        elif name.lower() in _YES:
+        elif name.lower() in TRUE:
             self._pager = default_pager(self._original_stdout) or "more"
         elif name:
             self._pager = name
@@ -239,9 +237,9 @@ class ShellSettings(apsw.shell.Shell):
     def _boolean_command(self, name: str, cmd: Sequence[str]) -> bool:
         """The value of a switch, in the forms that the sqlite3 shell has."""
         word = cmd[0].lower() if len(cmd) == 1 else ""
-        if word not in _YES | _NO:
+        if word not in TRUE | FALSE:
             raise self.Error(f".{name} must be on or off")
-        return word in _YES
+        return word in TRUE
 
 
 _SWITCHES: Final = ("bail", "changes", "echo", "eqp", "header", "stats", "timer")
