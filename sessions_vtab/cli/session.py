@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any, Final
 
@@ -145,7 +145,7 @@ class ScriptSession:
         return FORMATS[self._form](execution.columns, execution.rows, style)
 
     def _comments(self, between: str) -> None:
-        """Prints the comments that stand on lines of their own, or at the end of a statement's."""
+        """Prints the comments between two statements that reach to the end of their line."""
         for line in map(str.strip, between.splitlines()):
             if line.startswith("--"):
                 self._write(line + "\n")
@@ -153,7 +153,7 @@ class ScriptSession:
     @contextmanager
     def _guarded(self, statement: lexer.Statement, number: int) -> Iterator[None]:
         try:
-            with told(self._connection, statement.text, help_command()):
+            with told(self._connection, statement.text, help_command):
                 yield
         except UnicodeEncodeError as error:
             raise Failed(f"Error: {unwritable(error)}") from None
@@ -195,18 +195,23 @@ def _statements(text: str) -> Iterator[lexer.Statement]:
 
 
 @contextmanager
-def told(connection: Connection, sql: str, help_command: str) -> Iterator[None]:
+def told(connection: Connection, sql: str, help_command: Callable[[], str]) -> Iterator[None]:
     """A block that works for a statement: what fails there is ``Failed``, as ``described``.
 
-    Ours are errors that say what is wrong: of this package, of SQLite, and bugs of a known backend.
-    An interrupt is told what the statement has cost.
+    That goes for errors that say what is wrong: of this package, of SQLite, and bugs of a known
+    backend. An interrupt gets a note of what the statement has cost.
+
+    Args:
+        connection: where it runs.
+        sql: the statement.
+        help_command: says how help is asked for; only errors need it.
     """
     try:
         yield
     except Exception as error:
         if not isinstance(error, apsw.Error | SessionsError) and blamed(error) is None:
             raise
-        raise Failed(described(connection, error, sql, help_command)) from error
+        raise Failed(described(connection, error, sql, help_command())) from error
     except KeyboardInterrupt as error:
         if requests := connection.statement_requests:
             verb = "was" if requests == 1 else "were"

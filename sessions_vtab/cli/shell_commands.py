@@ -303,7 +303,7 @@ class Commands(ShellSettings):
     def _telling(self, sql: str) -> Iterator[None]:
         """A block that works for a statement: what fails is told with its place and hints."""
         try:
-            with told(self._connection, sql, ".help"):
+            with told(self._connection, sql, lambda: ".help"):
                 yield
         except Failed as error:
             self.stdout.flush()

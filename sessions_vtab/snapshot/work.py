@@ -27,40 +27,26 @@ _BUSY: Final = (
     "another program is using this file",
     "Close that program and run the snapshot again.",
 )
-_MEANINGS: Final[tuple[tuple[type[apsw.Error], type[SessionsError], tuple[str, str]], ...]] = (
-    (apsw.BusyError, BusyError, _BUSY),
-    (apsw.LockedError, BusyError, _BUSY),
-    (
-        apsw.FullError,
-        StoreError,
-        (
-            "the disk is full",
-            "The rows read so far are kept. Free some space and run the snapshot again.",
-        ),
+_MEANINGS: Final = {
+    apsw.BusyError: _BUSY,
+    apsw.LockedError: _BUSY,
+    apsw.FullError: (
+        "the disk is full",
+        "The rows read so far are kept. Free some space and run the snapshot again.",
     ),
-    (
-        apsw.NotADBError,
-        StoreError,
-        ("this is not an SQLite database", "It was left unchanged. Use another file."),
+    apsw.NotADBError: (
+        "this is not an SQLite database",
+        "It was left unchanged. Use another file.",
     ),
-    (
-        apsw.CorruptError,
-        StoreError,
-        ("the file is damaged", "Remove it and take the snapshot again."),
+    apsw.CorruptError: ("the file is damaged", "Remove it and take the snapshot again."),
+    apsw.ReadOnlyError: ("the file or its folder is not writable", "Check the permissions."),
+    apsw.CantOpenError: (
+        "the file cannot be opened",
+        "Check that you have read and write permission.",
     ),
-    (
-        apsw.ReadOnlyError,
-        StoreError,
-        ("the file or its folder is not writable", "Check the permissions."),
-    ),
-    (
-        apsw.CantOpenError,
-        StoreError,
-        ("the file cannot be opened", "Check that you have read and write permission."),
-    ),
-    (apsw.IOError, StoreError, ("reading or writing the disk failed", "Run the snapshot again.")),
-)
-"""What an error of APSW's becomes: the class of ours, the problem and a hint."""
+    apsw.IOError: ("reading or writing the disk failed", "Run the snapshot again."),
+}
+"""What an error of APSW's means: the problem and a hint."""
 
 
 @contextmanager
@@ -74,8 +60,10 @@ def translated(path: Path) -> Iterator[None]:
     except apsw.InterruptError:
         raise
     except apsw.Error as error:
-        for kind, made, (problem, hint) in _MEANINGS:
+        for kind, (problem, hint) in _MEANINGS.items():
             if isinstance(error, kind):
+                busy = isinstance(error, apsw.BusyError | apsw.LockedError)
+                made = BusyError if busy else StoreError
                 raise made(f"The snapshot {path}: {problem} ({error}). {hint}") from error
         raise StoreError(f"The snapshot {path}: SQLite failed ({error}).") from error
 
