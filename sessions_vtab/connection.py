@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
@@ -257,6 +258,24 @@ class Connection(apsw.Connection):
         names = sorted(self.sources, key=lambda name: name != self.default)
         shown = ", ".join(f"{name} ({self.sources[name].backend.name})" for name in names)
         return f"<sessions_vtab.Connection {shown}>"
+
+    def __exit__(
+        self,
+        etype: type[BaseException] | None,
+        evalue: BaseException | None,
+        etraceback: TracebackType | None,
+    ) -> bool:
+        """Commits, or rolls back if the block raised; an error of the commit is the service's own.
+
+        APSW puts SQLite's words for it, "SQL logic error", in the place of that.
+        """
+        try:
+            return super().__exit__(etype, evalue, etraceback)
+        except apsw.Error as error:
+            refused = error.__context__
+            if isinstance(refused, SessionsError) and refused is not evalue:
+                raise refused from None
+            raise
 
     def close(self, force: bool = False) -> None:
         """Closes the connection and what its sources hold; unsent writes are lost."""

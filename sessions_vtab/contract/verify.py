@@ -71,7 +71,13 @@ def _of_resource(name: str, resource: Resource, backend: Backend) -> Iterator[st
         yield from _unknown("follows", [capability.follows], sessions.table)
 
 
+_LOGS: Final = ("http_requests", "writes")
+"""Tables that every connection has."""
+
+
 def _of_table(table: Table) -> Iterator[str]:
+    if table.name in _LOGS:
+        yield "every connection has a table of this name; give it another one."
     counted = Counter(column.name for column in table.columns)
     for name, count in counted.items():
         if count > 1:

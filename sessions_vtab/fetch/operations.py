@@ -69,7 +69,7 @@ def _held(started: Response) -> dict[str, Any]:
     except ProtocolError as error:
         raise acted_unreadably(started, error) from None
     if not (operation.get("done") or operation.get("name")):
-        unnamed = ProtocolError(f"{started.what} names no operation that could be followed.")
+        unnamed = ProtocolError(f"{started.what}: the field name is not a valid operation name.")
         raise acted_unreadably(started, unnamed)
     return operation
 

@@ -43,7 +43,7 @@ from sessions_vtab.fetch import (
 )
 from sessions_vtab.fetch.options import KeyOptions, Options, validated, with_prefix
 from sessions_vtab.fetch.rows import RowDecoder
-from sessions_vtab.rest.checking import check
+from sessions_vtab.rest.checking import check, check_overrides
 from sessions_vtab.rest.declaration import Operation, RestFunction, RestTable
 from sessions_vtab.rest.functions import routine_of
 from sessions_vtab.rest.reading import Found, RestResource
@@ -157,6 +157,7 @@ class RestBackend(Backend):
         check(self.name, tables, functions, self.location)
         self._forms = {name: form for one in tables for name, form in one.forms.items()}
         specs = {one.table.name: one for one in tables}
+        check_overrides(self, specs, RestResource, Writer)
         made = {
             name: self.readers.get(name, RestResource)(one, specs.get(one.parent, one), self)
             for name, one in specs.items()

@@ -6,13 +6,16 @@ The columns of filters and orders are checked by ``contract.verify``, as for eve
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, ClassVar, Protocol
 
 from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import Column, ColumnType
-from sessions_vtab.contract.templates import places_of
+from sessions_vtab.contract.templates import PLACEHOLDER, places_of
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.rest.access import parent_column
 from sessions_vtab.rest.declaration import List, Operation, RestFunction, RestTable
+from sessions_vtab.rest.kinds import of_kinds, of_matcher
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -35,10 +38,46 @@ def check(
         raise ConfigurationError(f"The backend {backend}: {problem}")
 
 
+class _Overrides(Protocol):
+    """What a backend does differently, by table and by status."""
+
+    name: ClassVar[str]
+    readers: ClassVar[Mapping[str, type]]
+    writers: ClassVar[Mapping[str, type]]
+    statuses: ClassVar[Mapping[Any, str]]
+
+
+def check_overrides(backend: _Overrides, tables: Iterable[str], reader: type, writer: type) -> None:
+    """Raises ConfigurationError where what a backend does differently would not be used.
+
+    Args:
+        backend: whose.
+        tables: its tables; those that its settings leave out may be named, too.
+        reader: what its readers are.
+        writer: what its writers are.
+    """
+    for what, given, kind in (
+        ("readers", backend.readers, reader),
+        ("writers", backend.writers, writer),
+    ):
+        for name, made in given.items():
+            near = "" if name in tables else did_you_mean(name, tables)
+            problem = near and f"there is no table {name}.{near}"
+            if not (isinstance(made, type) and issubclass(made, kind)):
+                problem = f"{name} must be a subclass of {kind.__name__}, not {made!r:.40}."
+            if problem:
+                raise ConfigurationError(f"The backend {backend.name}: {what}: {problem}")
+    for status in backend.statuses:
+        if not isinstance(status, int):
+            message = f"statuses: {status!r:.40} must be the number of an HTTP status."
+            raise ConfigurationError(f"The backend {backend.name}: {message}")
+
+
 def _problems(
     tables: Sequence[RestTable], functions: Sequence[RestFunction], location: Sequence[str]
 ) -> Iterator[str]:
-    for what, given in (("tables", tables), ("functions_declared", functions)):
+    declared = {"tables": tables, "functions_declared": functions, "location": location}
+    for what, given in declared.items():
         yield from _no_tuple(what, given)
     if not tables:
         yield "it declares no tables."
@@ -47,7 +86,8 @@ def _problems(
     if len(by_name) < len(tables):
         yield "two of its tables have the same name."
     for table in tables:
-        yield from (f"{table.table.name}: {one}" for one in _of_table(table, by_name))
+        problems = chain(of_kinds(table), _of_table(table, by_name))
+        yield from (f"{table.table.name}: {one}" for one in problems)
     names = [name for one in tables for name in places_of(one.name)]
     yield from (f"location: {one}" for one in _unknown(location, names, "placeholder"))
     own = places_of(tables[0].name)
@@ -110,6 +150,8 @@ def _of_reading(table: RestTable, owner: RestTable) -> Iterator[str]:
     known = places_of(owner.name)
     if table.get is not None:
         yield from _of_operation("get", table.get, known)
+        if not table.get.places:
+            yield "get: it names no row: neither its path nor its query has a placeholder."
     if table.list is not None:
         known = known if table.parent else (*known, *table.table.names)
         yield from _of_list(table.list, known)
@@ -137,6 +179,8 @@ def _of_writes(table: RestTable) -> Iterator[str]:
             yield from problems
             if problems:
                 return
+        if what == "delete" and not operation.places and operation.body is None:
+            yield "delete: it names no row: neither its path nor its query has a placeholder."
         body = operation.body if isinstance(operation.body, Mapping) else ()
         columns = (*body, *getattr(operation, "columns", ()), *getattr(operation, "required", ()))
         yield from (f"{what}: {one}" for one in _unknown(columns, known, "column"))
@@ -146,9 +190,16 @@ def _of_operation(what: str, operation: Operation, known: Iterable[str]) -> Iter
     if operation.method not in _METHODS or " /" not in operation.route:
         route = operation.route
         yield f"{what}: {route!r:.60} is not a method and a path, such as 'GET /v1/things'."
+    if "?" in operation.route:
+        yield f"{what}: a path has no query; write query={{'name': 'value'}}."
+    for text in (operation.route, *operation.query.values()):
+        if text.count("{") != len(PLACEHOLDER.findall(text)) or text.count("{") != text.count("}"):
+            yield f"{what}: {text!r:.60} has a bracket that belongs to no placeholder."
     yield from (f"{what}: {one}" for one in _unknown(operation.places, known, "placeholder"))
     yield from _no_tuple(f"{what}: missing", operation.missing)
     yield from _no_tuple(f"{what}: done", operation.done)
+    for one in (*operation.missing, *operation.done):
+        yield from (f"{what}: {problem}" for problem in of_matcher(one))
 
 
 def _of_function(declared: RestFunction, own: Sequence[str]) -> Iterator[str]:

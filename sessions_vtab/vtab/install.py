@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import Any, Final
@@ -183,7 +183,7 @@ def _create_modules(
     return [*modules, *rows]
 
 
-def _undo(connection: apsw.Connection, modules: Sequence[str], schemas: Collection[str]) -> None:
+def _undo(connection: apsw.Connection, modules: Sequence[str], schemas: set[str]) -> None:
     """Leaves a connection as it was before what failed."""
     made = connection.execute(
         "SELECT name FROM temp.sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE % USING '"
@@ -191,7 +191,7 @@ def _undo(connection: apsw.Connection, modules: Sequence[str], schemas: Collecti
     )
     for name in [str(name) for (name,) in made]:
         connection.execute(f"DROP TABLE temp.{quoted(name)}")
-    for name in schemas:
+    for name in schemas - {"temp"}:  # It is there from its first use on.
         connection.execute(f"DETACH {quoted(name)}")
     for name in modules:
         connection.create_module(name, None)

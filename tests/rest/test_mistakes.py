@@ -29,8 +29,10 @@ from sessions_vtab.rest import (
     Operation,
     RestBackend,
     RestFunction,
+    RestResource,
     RestTable,
     Update,
+    Writer,
 )
 from sessions_vtab.testing.conformance import run_suite
 
@@ -81,6 +83,10 @@ def opened(*tables: RestTable, functions: tuple[RestFunction, ...] = (), **more:
 
 def _bent(**change: Any) -> Callable[[], Any]:
     return lambda: opened(replace(RIGHT, **change))
+
+
+def _of_list(**change: Any) -> Callable[[], Any]:
+    return lambda: opened(replace(RIGHT, list=replace(RIGHT.list, **change)))  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize(
@@ -176,6 +182,56 @@ def _bent(**change: Any) -> Callable[[], Any]:
             r"truncate_session\(\): rows: nothing says what name is.",
         ),
         (lambda: opened(RIGHT, location=("scope",)), "location: there is no placeholder scope"),
+        (lambda: opened(RIGHT, location="id"), r"location must be a tuple: \('id',\)"),
+        # Values of another kind than is meant.
+        (_bent(fields=["id"]), r"fields must be a mapping, .*not \['id'\]"),
+        (
+            _bent(fields={"id": "id", "owner": 3}),
+            "fields: owner must name a field.* not 3",
+        ),
+        (_bent(get="GET /tickets/{id}"), r"get must be Get\('GET /things/\{id\}'\), not 'GET"),
+        (_bent(list=Get("GET /tickets")), "list must be List"),
+        (_bent(rows="many"), "rows must be a number, not 'many'"),
+        (_bent(hints="no"), "hints must be a mapping"),
+        (_of_list(filters=["owner"]), r"list: filters must be a mapping, .*not \['owner'\]"),
+        (_of_list(filters={"owner": ""}), "filters: owner must be the name of a query parameter"),
+        (_of_list(pages=TokenPages), r"list: pages must be SinglePage\(\).* with brackets"),
+        (_of_list(pages="token"), r"list: pages must be SinglePage\(\).* not 'token'"),
+        (_of_list(orders="owner"), r"list: orders must be a tuple of names.* not 'owner'"),
+        (_of_list(route="GET /tickets?all=1"), r"list: a path has no query; write query=\{"),
+        (
+            _bent(get=Get("GET /tickets/{id")),
+            "get: .* has a bracket that belongs to no placeholder",
+        ),
+        (_bent(get=Get("GET /ticket")), "get: it names no row: neither its path nor its query"),
+        (_bent(delete=Delete("DELETE /tickets")), "delete: it names no row"),
+        (_bent(insert=Insert("POST /tickets", body=["owner"])), "insert: body must be a mapping"),  # type: ignore[arg-type]
+        (
+            _bent(insert=Insert("POST /tickets", body={"owner": 1})),  # type: ignore[dict-item]
+            r"insert: body: owner must be the name of a field, or Sent\(\.\.\), not 1",
+        ),
+        (
+            _bent(get=Get("GET /tickets/{id}", missing=(ResponseMatcher(404, "("),))),
+            r"get: '\(' is not a regular expression \(missing \)",
+        ),
+        (
+            _bent(get=Get("GET /tickets/{id}", missing=(404,))),  # type: ignore[arg-type]
+            r"get: 404 must be a ResponseMatcher\(404, ",
+        ),
+        (
+            lambda: opened(RIGHT, readers={"tickts": RestResource}),
+            "readers: .*Did you mean tickets",
+        ),
+        (lambda: opened(RIGHT, writers={"tickts": Writer}), "writers: .*Did you mean tickets"),
+        (
+            lambda: opened(RIGHT, writers={"tickets": 3}),
+            "tickets must be a subclass of Writer, not 3",
+        ),
+        (lambda: opened(RIGHT, statuses={"404": "No."}), "statuses: '404' must be the number of"),
+        (
+            _bent(table=replace(TICKETS, name="writes")),
+            "writes: every connection has a table of this name",
+        ),
     ],
 )
 def test_a_mistake_in_a_rest_declaration(make: Callable[[], Any], told: str) -> None:

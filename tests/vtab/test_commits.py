@@ -77,6 +77,30 @@ class TestWhenCommitDoesNotEndIt:
             memory.execute("INSERT INTO sessions(name) VALUES ('taken')")
 
 
+class TestTheEndOfAWithBlock:
+    """APSW commits there by itself, and says "SQL logic error" where that fails."""
+
+    def test_raises_what_the_service_said(self, memory: Connection) -> None:
+        memory.execute("INSERT INTO sessions(name) VALUES ('taken')")
+
+        with pytest.raises(ConflictError), memory:
+            memory.execute("INSERT INTO sessions(name) VALUES ('taken')")
+
+        assert not memory.in_transaction
+        assert outcomes(memory) == [("taken", "sent"), ("taken", "failed")]
+
+    def test_raises_what_the_block_raised(self, memory: Connection) -> None:
+        def insert_and_fail() -> None:
+            with memory:
+                memory.execute("INSERT INTO sessions(name) VALUES ('a')")
+                raise BoomError
+
+        with pytest.raises(BoomError):
+            insert_and_fail()
+
+        assert writes_sent(memory) == []
+
+
 class TestSeveralSources:
     def test_are_written_in_one_transaction(self, opened: Callable[..., Connection]) -> None:
         database = opened(one="memory", two="memory")
