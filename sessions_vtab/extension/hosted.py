@@ -167,7 +167,7 @@ class HostedStatements:
 
     def __init__(self) -> None:
         self._known: dict[int, RunningStatement] = {}
-        self._idle: Callable[[], None] = lambda: None
+        self.on_idle: Callable[[], None] | None = None
         self.current = RunningStatement(0)
         self.count = 0
 
@@ -178,12 +178,10 @@ class HostedStatements:
 
     def follow(
         self,
-        on_begin: Callable[[RunningStatement], None],  # noqa: ARG002  # RETURNING is refused.
-        on_end: Callable[[RunningStatement, bool], None],  # noqa: ARG002  # See above.
-        on_idle: Callable[[], None],
+        on_begin: Callable[[RunningStatement], None],  # RETURNING is refused.
+        on_end: Callable[[RunningStatement, bool], None],  # See above.
     ) -> None:
-        """See ``vtab.statements``."""
-        self._idle = on_idle
+        """Says nothing: neither is wanted for statements of the host."""
 
     def preparing(self) -> None:
         """Says nothing: a run has a number of its own."""
@@ -246,8 +244,8 @@ class HostedStatements:
         if statement.readonly:
             self._known.pop(statement.number, None)
             statement.forget()
-        if idle:
-            self._idle()
+        if idle and self.on_idle is not None:
+            self.on_idle()
 
 
 Constraint: TypeAlias = tuple[int, int, int, int, str | None, Any]

@@ -16,6 +16,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from typing import NoReturn, ParamSpec, TypeVar
 from urllib.parse import urlencode
 
@@ -427,5 +428,11 @@ def _encoded(query: Sequence[tuple[str, str | int | None]]) -> str:
         if _PLAIN_VALUE(text) and _PLAIN_VALUE(name):
             parts.append(f"{name}={text}")
         else:
-            parts.append(urlencode([(name, text)]))
+            parts.append(_pair(name, text))
     return "&".join(parts)
+
+
+@lru_cache(maxsize=1024)
+def _pair(name: str, text: str) -> str:
+    """A parameter that needs encoding; a filter or an order is that of the page before."""
+    return urlencode([(name, text)])

@@ -383,12 +383,11 @@ class BothEnds:
             items = response.items()[::-1]
             if bound is not None and items:
                 beyond = self._position(items[-1], response) > bound
-                items = [item for item in items if self._is_fresh(item, response, bound, seen)]
+                places = [self._position(item, response) for item in items]
+                items = [
+                    item
+                    for item, at in zip(items, places, strict=True)
+                    if at > bound or (at == bound and self._identity(item) not in seen)
+                ]
                 bound = None if beyond else bound
             yield response, items
-
-    def _is_fresh(
-        self, item: dict[str, Any], response: Response, bound: int, seen: set[Hashable]
-    ) -> bool:
-        position = self._position(item, response)
-        return position > bound or (position == bound and self._identity(item) not in seen)

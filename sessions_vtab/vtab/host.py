@@ -160,10 +160,10 @@ class Host:
         self.sets = True
         self.lenient_parameters = False
         self.access: Access | None = None
-        self.holding = Holding(connection)
+        self.holding = Holding(connection, statements)
         self.unit = UnitOfWork(self)
         self.statements = statements
-        statements.follow(self.statement_began, self.unit.statement_ended, self.holding.idle)
+        statements.follow(self.statement_began, self.unit.statement_ended)
 
     @property
     def connection(self) -> HostConnection:

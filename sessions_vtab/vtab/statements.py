@@ -77,15 +77,15 @@ class StatementTracker:
         self._ended_idle: tuple[int, RunningStatement] | None = None
         self._prepared = False
         self.last = self._outside
+        self.on_idle: Callable[[], None] | None = None
 
     def follow(
         self,
         on_begin: Callable[[RunningStatement], None],
         on_end: Callable[[RunningStatement, bool], None],
-        on_idle: Callable[[], None],
     ) -> None:
         """See ``Statements``."""
-        self._on_begin, self._on_end, self._on_idle = on_begin, on_end, on_idle
+        self._on_begin, self._on_end = on_begin, on_end
         mask = apsw.SQLITE_TRACE_STMT | apsw.SQLITE_TRACE_PROFILE
         self.connection.trace_v2(mask, self._traced, id=self)
 
@@ -198,8 +198,8 @@ class StatementTracker:
             statement.forget()
         if statement.written:
             self._on_end(statement, changed - statement.nested >= statement.written)
-        if not self._active:
-            self._on_idle()
+        if self.on_idle is not None and not self._active:
+            self.on_idle()
 
 
 class HostConnection(Protocol):
@@ -224,7 +224,13 @@ class HostConnection(Protocol):
 
 
 class Statements(Protocol):
-    """The statements that run on a connection."""
+    """The statements that run on a connection.
+
+    Attributes:
+        on_idle: called when a statement ended and no other is running; None: nobody waits for that.
+    """
+
+    on_idle: Callable[[], None] | None
 
     @property
     def current(self) -> RunningStatement:
@@ -242,7 +248,6 @@ class Statements(Protocol):
         self,
         on_begin: Callable[[RunningStatement], None],
         on_end: Callable[[RunningStatement, bool], None],
-        on_idle: Callable[[], None],
     ) -> None:
         """Tells what happens from here on.
 
@@ -250,7 +255,6 @@ class Statements(Protocol):
             on_begin: called with each statement that may write.
             on_end: called with each statement that ended and whether it succeeded, if it wrote
                 rows and SQLite does not say itself which of them are void.
-            on_idle: called when a statement ended and no other is running.
         """
 
     def preparing(self) -> None:

@@ -22,7 +22,7 @@ from sessions_vtab.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import Host, OpenSource
-    from sessions_vtab.vtab.statements import HostConnection
+    from sessions_vtab.vtab.statements import HostConnection, Statements
 
 
 @dataclass(slots=True, eq=False)
@@ -115,10 +115,12 @@ class Holding:
 
     Args:
         connection: the connection that reads them.
+        statements: what runs on it; tells when nothing does, while something is held.
     """
 
-    def __init__(self, connection: HostConnection) -> None:
+    def __init__(self, connection: HostConnection, statements: Statements) -> None:
         self._connection = weakref.ref(connection)
+        self._statements = statements
         self._stores: list[Transaction] = []
 
     def hold(self, store: Transaction) -> None:
@@ -126,12 +128,14 @@ class Holding:
         store.hold()
         if store not in self._stores:
             self._stores.append(store)
+            self._statements.on_idle = self.idle
 
     def idle(self) -> None:
         """No statement runs any more: what is held is let go, unless a transaction is open."""
         connection = self._connection()
         if self._stores and connection is not None and not connection.in_transaction:
             stores, self._stores = self._stores, []
+            self._statements.on_idle = None
             for store in stores:
                 store.let_go()
 
