@@ -127,6 +127,15 @@ class TestInit:
         assert loaded.sources["b"].options["base_url"] == "https://host.example"
         assert not loaded.sources["b"].read_only
 
+    def test_a_file_that_cannot_be_written_is_an_error(self, cli: Any, home: Any) -> None:
+        (home / "taken").write_text("not a folder")
+
+        done = cli("init", "--config", str(home / "taken" / "c.toml"), stdin="local\n\na\n\n")
+
+        assert done.status == 1
+        assert "Error: " in done.err
+        assert "taken" in done.err
+
     def test_the_engines_are_offered(
         self, cli: Any, file: Any, emulator: Running, monkeypatch: pytest.MonkeyPatch
     ) -> None:
