@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from itertools import count
 from typing import TypeAlias
 
 from sessions_vtab.config import load
 from sessions_vtab.connection import close_sources, open_sources
+from sessions_vtab.contract.agent_views import views_of
 from sessions_vtab.contract.model import Function
 from sessions_vtab.errors import ConfigurationError, UnknownNameError
 from sessions_vtab.extension.hosted import HostedConnection, HostedStatements
@@ -24,9 +26,18 @@ from sessions_vtab.sql.names import OurTable
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.function import FunctionTable, named_source
 from sessions_vtab.vtab.host import Host, OpenSource
-from sessions_vtab.vtab.install import NameKind, add_logs, contents
+from sessions_vtab.vtab.install import add_logs
 from sessions_vtab.vtab.modules import SourceModule
 from sessions_vtab.vtab.table import SourceTable
+
+
+class NameKind(IntEnum):
+    """What a name stands for; the C side has the same numbers."""
+
+    TABLE = 0
+    FUNCTION = 1
+    VIEW = 2
+
 
 Entry: TypeAlias = tuple[str, str, str, str, int]
 """Schema, name there, source, table of the source or CREATE VIEW statement, kind."""
@@ -69,16 +80,15 @@ def functions_of(
 
 
 def _tables(schema: str, source: OpenSource, prefix: str) -> Iterator[Entry]:
-    for kind, name, _ in contents(source.backend):
-        if kind is NameKind.TABLE:
-            yield schema, prefix + name, source.name, name, int(kind)
+    for name in source.backend.resources:
+        yield schema, prefix + name, source.name, name, int(NameKind.TABLE)
 
 
 def _views(source: OpenSource, prefix: str) -> Iterator[Entry]:
     """In temp only: SQLite refuses views of other schemas over tables that are direct only."""
-    for kind, name, view in contents(source.backend):
-        if view is not None:
-            yield "temp", prefix + name, source.name, view.create("temp", "", prefix), int(kind)
+    for view in views_of(source.backend):
+        text = view.create("temp", "", prefix)
+        yield "temp", prefix + view.name, source.name, text, int(NameKind.VIEW)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,12 @@ import atexit
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from enum import IntEnum
 from typing import Any, Final
 
 import apsw
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.agent_views import View, views_of
-from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.agent_views import views_of
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, SessionsError
@@ -38,24 +36,6 @@ from sessions_vtab.vtab.statements import StatementTracker
 
 LOGS = "sessions_vtab_logs"
 """Name of the source behind ``http_requests`` and ``writes``."""
-
-
-class NameKind(IntEnum):
-    """What a name stands for."""
-
-    TABLE = 0
-    FUNCTION = 1
-    VIEW = 2
-
-
-def contents(backend: Backend) -> Iterator[tuple[NameKind, str, View | None]]:
-    """Everything a source has, in the order in which it can be created, by name."""
-    for name in backend.resources:
-        yield NameKind.TABLE, name, None
-    for name in backend.routines:
-        yield NameKind.FUNCTION, name, None
-    for view in views_of(backend):
-        yield NameKind.VIEW, view.name, view
 
 
 def add_logs(host: Host) -> OpenSource:
@@ -249,17 +229,15 @@ def _create(connection: apsw.Connection, schema: str, source: OpenSource) -> Non
     # Tables of the user's own file: ours in ``temp`` must not hide them.
     rows = connection.execute("SELECT name FROM main.sqlite_schema") if schema == "temp" else ()
     present = {str(name) for (name,) in rows}
-    for kind, name, view in contents(source.backend):
-        if name in present:
-            continue
-        if view is not None:
+    backend = source.backend
+    for module, names in ((MODULE, backend.resources), (FUNCTION_MODULE, backend.routines)):
+        for name in (one for one in names if one not in present):
+            where = f"{quoted(schema)}.{quoted(name)}"
+            connection.execute(f"CREATE VIRTUAL TABLE {where} USING {module}({source.name})")
+    for view in views_of(backend):
+        if view.name not in present:
             # In temp, a table of the user's file may have the name of one of ours.
             connection.execute(view.create(schema, source.name if schema == "temp" else ""))
-            continue
-        module = MODULE if kind is NameKind.TABLE else FUNCTION_MODULE
-        connection.execute(
-            f"CREATE VIRTUAL TABLE {quoted(schema)}.{quoted(name)} USING {module}({source.name})"
-        )
 
 
 class _Probe:
