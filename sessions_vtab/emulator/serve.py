@@ -1,15 +1,21 @@
-"""The application, and running it: in a thread for tests, in the foreground for people."""
+"""The application, and running it: in a thread for tests, in the foreground for people.
+
+The file of `--data` is the whole state as JSON, written atomically and for its owner only.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -19,7 +25,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from sessions_vtab.emulator import deepset, eleanor, embedding_studio, parser, vertex, whylabs
 from sessions_vtab.emulator.control import Control, router
 from sessions_vtab.emulator.front import TRANSPORT_KEY, Front
-from sessions_vtab.emulator.service import Emulator, EmulatorSettings, load_state, save_state
+from sessions_vtab.emulator.service import Emulator, EmulatorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -171,6 +177,40 @@ def _listening(
         listener.close()
         if settings.data:
             save_state(app.state.emulator, settings.data)
+
+
+def load_state(emulator: Emulator, path: Path) -> None:
+    """Load the state from a file, if there is one.
+
+    Raises:
+        ValueError: The file has no such state; the text names the file.
+        OSError: It cannot be read, or its folder is not there to write to at the end.
+    """
+    if not path.resolve().parent.is_dir():
+        raise FileNotFoundError(f"{path}: the folder does not exist")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    try:
+        emulator.load(json.loads(text))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def save_state(emulator: Emulator, path: Path) -> None:
+    """Write the state to a file; the old content stays until the new one is complete."""
+    # mkstemp makes files of mode 0600: conversations are personal data.
+    handle, name = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump(emulator.dump(), stream, ensure_ascii=False)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def main(argv: Sequence[str] | None = None) -> int:

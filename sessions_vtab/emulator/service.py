@@ -1,20 +1,16 @@
-"""What an emulated API and the application share: settings, the services, errors, the data file.
+"""What an emulated API and the application share: settings, the services, errors, ids, a state.
 
 A small service answers in its own voice on an application that it shares with others: the
 application has one set of exception handlers, but every API has its own error bodies; and the
 server hands over a path whose `%2F` is already a slash. Both are mended in the route itself.
-
-The file of `--data` is the whole state as JSON, written atomically and for its owner only.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import random
 import secrets
 import string
-import tempfile
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -261,41 +257,6 @@ def add_routes(
     """Add routes, given as method, path and endpoint; FastAPI's options are for all of them."""
     for method, path, endpoint in routes:
         router.add_api_route(path, endpoint, methods=[method], response_model=None, **options)
-
-
-def load_state(emulator: Emulator, path: Path) -> bool:
-    """Load the state from a file; say whether there was one.
-
-    Raises:
-        ValueError: The file has no such state; the text names the file.
-        OSError: It cannot be read, or its folder is not there to write to at the end.
-    """
-    if not path.resolve().parent.is_dir():
-        raise FileNotFoundError(f"{path}: the folder does not exist")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return False
-    try:
-        emulator.load(json.loads(text))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return True
-
-
-def save_state(emulator: Emulator, path: Path) -> None:
-    """Write the state to a file; the old content stays until the new one is complete."""
-    # mkstemp makes files of mode 0600: conversations are personal data.
-    handle, name = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(emulator.dump(), stream, ensure_ascii=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 ALPHANUMERIC = string.ascii_letters + string.digits

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from sessions_vtab.config import load
 from sessions_vtab.connection import close_sources, open_sources
@@ -24,7 +24,7 @@ from sessions_vtab.extension.hosted import HostedConnection, HostedStatements
 from sessions_vtab.extension.narrowing import Narrowing
 from sessions_vtab.sql.names import OurTable
 from sessions_vtab.vtab.audit import Audit
-from sessions_vtab.vtab.function import FunctionTable, named_source
+from sessions_vtab.vtab.function import FunctionTable
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.install import add_logs
 from sessions_vtab.vtab.modules import SourceModule
@@ -77,6 +77,42 @@ def functions_of(
     function = first.backend.functions[name]
     same = {key: one for key, one in having.items() if one.backend.functions[name] == function}
     return function, same
+
+
+_HOME: Final = frozenset((None, "temp", "main"))
+
+
+def named_source(
+    text: str, name: str, sources: Mapping[str, OpenSource], default: str
+) -> OpenSource:
+    """The source that a statement names before a function.
+
+    An eponymous table has no schema of its own: SQLite finds it whatever is written before it.
+
+    Args:
+        text: of the statement.
+        name: of the function.
+        sources: those that have it, by name.
+        default: name of the source that is meant where none is written.
+
+    Raises:
+        UnknownNameError: it names a source without the function, none of them, or several.
+    """
+    from sessions_vtab.sql.effects import schemas_of  # noqa: PLC0415  # Rarely needed.
+
+    written = {None if one is None else one.lower() for one in schemas_of(text, name)}
+    meant = sorted({default.lower() if one in _HOME else str(one) for one in written})
+    known = {key.lower(): one for key, one in sources.items()}
+    if len(meant) == 1 and meant[0] in known:
+        return known[meant[0]]
+    likely = " or ".join(f"{one}.{name}" for one in sources)
+    if not written:
+        what = f"The statement does not say whose {name}() is meant"
+    elif written <= _HOME:
+        what = f"The default source has no {name}"
+    else:
+        what = f"{name}() is called for {' and '.join(meant)}"
+    raise UnknownNameError(f"{what}; use {likely}. Nothing was sent.")
 
 
 def _tables(schema: str, source: OpenSource, prefix: str) -> Iterator[Entry]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import apsw
 
@@ -18,7 +18,6 @@ from sessions_vtab.errors import (
     MissingParameterError,
     SessionsError,
     StatementError,
-    UnknownNameError,
     UnknownOutcomeError,
     UnsupportedError,
 )
@@ -32,43 +31,8 @@ if TYPE_CHECKING:
     from sessions_vtab.vtab.best_index import ApswIndexInfo
 
 
-_HOME: Final = frozenset((None, "temp", "main"))
-
 ChooseSource: TypeAlias = Callable[[], OpenSource]
 """The source that the running statement means by a function's name."""
-
-
-def named_source(
-    text: str, name: str, sources: Mapping[str, OpenSource], default: str
-) -> OpenSource:
-    """The source that a statement names before a function.
-
-    An eponymous table has no schema of its own: SQLite finds it whatever is written before it.
-
-    Args:
-        text: of the statement.
-        name: of the function.
-        sources: those that have it, by name.
-        default: name of the source that is meant where none is written.
-
-    Raises:
-        UnknownNameError: it names a source without the function, none of them, or several.
-    """
-    from sessions_vtab.sql.effects import schemas_of  # noqa: PLC0415  # Rarely needed.
-
-    written = {None if one is None else one.lower() for one in schemas_of(text, name)}
-    meant = sorted({default.lower() if one in _HOME else str(one) for one in written})
-    known = {key.lower(): one for key, one in sources.items()}
-    if len(meant) == 1 and meant[0] in known:
-        return known[meant[0]]
-    likely = " or ".join(f"{one}.{name}" for one in sources)
-    if not written:
-        what = f"The statement does not say whose {name}() is meant"
-    elif written <= _HOME:
-        what = f"The default source has no {name}"
-    else:
-        what = f"{name}() is called for {' and '.join(meant)}"
-    raise UnknownNameError(f"{what}; use {likely}. Nothing was sent.")
 
 
 class FunctionCall:

@@ -9,17 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-RPC_CODES = {
-    "CANCELLED": 1,
-    "INVALID_ARGUMENT": 3,
-    "NOT_FOUND": 5,
-    "PERMISSION_DENIED": 7,
-    "FAILED_PRECONDITION": 9,
-    "INTERNAL": 13,
-    "UNAUTHENTICATED": 16,
-}
-"""Numbers of `google.rpc.Code`, which operations carry instead of HTTP codes (section 4)."""
-
 BAD_ARGUMENT = "Request contains an invalid argument."
 NO_ENGINE = "The ReasoningEngine does not exist."
 BAD_SESSION_ID = (

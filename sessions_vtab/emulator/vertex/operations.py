@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sessions_vtab.emulator.faults import OperationPlan
 from sessions_vtab.emulator.vertex import listing
 from sessions_vtab.emulator.vertex.errors import (
-    RPC_CODES,
     failed_precondition,
     found_errors,
     not_found,
@@ -29,6 +28,9 @@ T = TypeVar("T")
 
 _KEPT = 10_000
 """Operations that are remembered; older ones are forgotten."""
+
+_CANCELLED = 1
+"""In `google.rpc.Code`, whose numbers operations carry instead of HTTP codes (section 4)."""
 
 EMPTY = "google.protobuf.Empty"
 _TYPE = "type.googleapis.com/"
@@ -180,7 +182,7 @@ def cancel(context: ServiceContext, call: EmulatedRequest) -> bytes:
     if not operation.done:
         operation.cancelled = True
         operation.error = {
-            "code": RPC_CODES["CANCELLED"],
+            "code": _CANCELLED,
             "message": "LongRunningOperation was cancelled.",
         }
     return b"{}"
