@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn, Self, cast
 import apsw
 
 from sessions_vtab.contract.values import well_formed, well_formed_bindings
+from sessions_vtab.errors import MissingParameterError
 from sessions_vtab.rewriter import Script, StatementRewriter, Step
 from sessions_vtab.sql.parameters import distribute
 from sessions_vtab.vtab.host import Host
@@ -220,7 +221,7 @@ class Cursor(apsw.Cursor):
         started = self._host.statements.count
         try:
             self._run(script, shares, options, plain=False)
-        except apsw.SQLError:
+        except (apsw.SQLError, MissingParameterError):
             # A text that does not prepare with our splices runs as it was written.
             if self._host.statements.count != started or not any(
                 one.touched for one in script.statements

@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import groupby, islice, repeat
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.scan import Page, Row, Scan
@@ -30,6 +30,13 @@ from sessions_vtab.rest.requests import Asked, Reading, ScanRequests
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
+
+
+_MANY: Final = 100
+"""Keys of parents for which it is asked first whether they are there."""
+
+_KEYS_PER_PAGE: Final = 10
+"""As many keys justify another page of all parents: at most a tenth more is requested."""
 
 
 class Found(NamedTuple):
@@ -102,9 +109,40 @@ class RestResource(ScanRequests):
     def found(self, scan: Scan, reader: Reader) -> FoundPages:
         """The items of a scan as they arrive, in the order they were asked for."""
         reading = self.foreseen(scan, reader.context) if scan.path.keys else None
-        reading = reading or self.reading(scan, lambda _, each: texts_in(reader.get(each.call({}))))
+        reading = reading or self._reading(scan, reader)
         pages = self.listed(reading, scan, reader) if reading.lists else self.got(reading, reader)
         return pages if self.owner.hides is None or self.shows_hidden(scan) else self._shown(pages)
+
+    def _reading(self, scan: Scan, reader: Reader) -> Reading:
+        def spread(_: str, each: Operation) -> list[str]:
+            return texts_in(reader.get(each.call({})))
+
+        reading = self.reading(scan, spread)
+        fan_out = next((one for one in self.capability.paths if one.fans_out), None)
+        if not self.sublist or fan_out in {None, scan.path} or len(reading.asked) < _MANY:
+            return reading
+        whole = replace(scan, path=fan_out, order=(), limit=None)
+        lists = Reading(tuple(self.lists(whole, spread)), lists=True)
+        return replace(reading, asked=tuple(self._of_known(reading.asked, lists, reader)))
+
+    def _of_known(self, asked: Sequence[Asked], lists: Reading, reader: Reader) -> Sequence[Asked]:
+        """Of many lists those whose parents are there, if a few pages of all parents tell.
+
+        Keys may come from elsewhere, as from a table of the user, and most be of no parent. Those
+        that are hidden from the list have rows, too.
+        """
+        if self.owner.hides is not None:
+            return asked
+        known, own = set[tuple[str, ...]](), self.parent.own
+        scan = Scan(self.parent.capability.paths[-1])
+        with closing(self.parent.items_of(lists, scan, reader)) as pages:
+            for number, page in enumerate(pages, 1):
+                if number > len(asked) // _KEYS_PER_PAGE:
+                    return asked
+                for one in page:
+                    places = self.items.places(one.item, one.frame)
+                    known.add(tuple(map(places.__getitem__, own)))
+        return [one for one in asked if tuple(map(one.places.__getitem__, own)) in known]
 
     def _shown(self, pages: FoundPages) -> FoundPages:
         with closing(pages):

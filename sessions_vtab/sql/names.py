@@ -51,7 +51,8 @@ class OurTable:
     def keys(self) -> frozenset[str]:
         """Columns by which some of its rows are found without such a fan-out."""
         paths = self.capability.paths
-        return frozenset(key for path in paths if not path.fans_out for key in path.keys)
+        every = {key for path in paths if path.fans_out for key in path.keys}
+        return frozenset(key for path in paths for key in path.keys if key not in every)
 
 
 @dataclass(frozen=True, slots=True)

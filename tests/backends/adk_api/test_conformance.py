@@ -127,3 +127,25 @@ def test_a_server_that_forgets_the_state_is_found() -> None:
         pytest.raises(AssertionError, match=r"t\.sessions: writes"),
     ):
         Suite(connection, "t", empty=EMPTY).check_writes("sessions", SAMPLE)
+
+
+@pytest.mark.parametrize("name", ["turns", "events"])
+def test_a_subquery_says_of_which_sessions_events_are_wanted(name: str) -> None:
+    server, paths = Server(), list[str]()
+
+    def counted(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.path)
+        return server(request)
+
+    for number in range(40):
+        server.create("ann", {"sessionId": f"none-{number}"})
+    sql = (
+        "SELECT session_id FROM sessions WHERE session_id < 'o' AND session_id > 'none-38'"
+        f" AND session_id NOT IN (SELECT session_id FROM {name})"
+    )
+    with _connected(counted) as connection:
+        rows = connection.execute(sql).fetchall()
+
+    found = [("none-39",), *((f"none-{one}",) for one in range(4, 10))]
+    assert sorted(rows) == sorted(found)
+    assert len(paths) <= 2 * (1 + len(found)) + 3

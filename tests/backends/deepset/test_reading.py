@@ -306,3 +306,33 @@ def test_a_file_is_found_by_the_name_of_its_row(deepset: Any) -> None:
 def test_a_missing_session_has_no_files(deepset: Any) -> None:
     sql = "SELECT file_name FROM upload_session_files WHERE session_id = ?"
     assert deepset(sql, NO_SUCH) == []
+
+
+OF_FEW = [
+    (
+        "SELECT file_name FROM upload_session_files f WHERE EXISTS (SELECT 1 FROM upload_sessions s"
+        " WHERE s.session_id = f.session_id AND s.status = 'EXPIRED')"
+    ),
+    (
+        "SELECT file_name FROM upload_session_files f WHERE (SELECT s.status FROM upload_sessions s"
+        " WHERE s.session_id = f.session_id) = 'EXPIRED'"
+    ),
+    (
+        "SELECT session_id FROM upload_sessions WHERE status = 'EXPIRED' AND session_id IN"
+        " (SELECT session_id FROM upload_session_files)"
+    ),
+    (
+        "SELECT session_id FROM upload_sessions WHERE status = 'EXPIRED' AND session_id NOT IN"
+        " (SELECT session_id FROM upload_session_files WHERE file_name = 'none')"
+    ),
+]
+
+
+@pytest.mark.parametrize("sql", OF_FEW)
+def test_a_subquery_says_of_which_sessions_files_are_wanted(deepset: Any, sql: str) -> None:
+    with_files(deepset, 60, expired=4)
+
+    rows = deepset(sql)
+
+    assert len(rows) == 4
+    assert len(deepset.sent) <= 2 * (1 + 4) + 3

@@ -5,8 +5,11 @@ By the emulator's own log; no statement makes more than twice the fewest request
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
+from sessions_vtab import connect
 from sessions_vtab.contract.agent_views import views_of
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
@@ -381,6 +384,40 @@ def test_values_of_parameters_narrow_as_literals_do(own, fresh, name):
 
     assert len(fresh.log) <= 2 * 40 + 3
     assert _same(rows, own.connection.execute(plain, ("p", USER)).fetchall())
+
+
+@pytest.mark.parametrize("name", [*VIEWS, "events", "event_parts"])
+def test_keys_of_no_session_cost_a_list_of_sessions(own, fresh, name):
+    fresh.connection.execute(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 400)"
+        " INSERT INTO temp.keys SELECT 'none-' || i, 'none' FROM n"
+    )
+    sql = (
+        "SELECT k.id FROM temp.keys k WHERE k.id IN"
+        " (SELECT v.session_id FROM {v} v WHERE v.session_name > 'p')"
+    ).format(v=f"{{{name}}}")
+    ours, plain = _texts(sql)
+
+    rows = fresh.ask(ours)
+
+    assert len(fresh.log) <= 2 * (3 + KEYS) + 3
+    assert _same(rows, own.connection.execute(plain).fetchall())
+
+
+def test_a_copy_that_lacks_a_parameter_is_left_out(emulator, own):
+    """What is copied of the subquery is not about the row, so the engine is not known there."""
+    location = emulator.url
+    with closing(connect(f"vertex://demo/us-central1?base_url={location}")) as connection:
+        rows = connection.execute(
+            "SELECT count(*) FROM events e WHERE e.reasoning_engine = '42' AND EXISTS (SELECT 1"
+            " FROM sessions s WHERE s.reasoning_engine = e.reasoning_engine"
+            " AND s.session_id = e.session_id AND s.user_id = 'ann')"
+        ).fetchall()
+
+    expected = (
+        "SELECT count(*) FROM own_events JOIN own_sessions USING (session_id) WHERE user_id = 'ann'"
+    )
+    assert rows == own.connection.execute(expected).fetchall()
 
 
 # {v} is a view: of a query with LIMIT, nobody can know which rows another reading would have.
