@@ -28,7 +28,7 @@ from sessions_vtab.sql.lexer import Edit, insert
 from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.references import references
 from sessions_vtab.sql.select_terms import SelectTerms, TermsWalk
-from sessions_vtab.sql.semi_joins import Equality, Side, Term
+from sessions_vtab.sql.semi_joins import Equality, Side, Term, is_text, written
 from sessions_vtab.sql.walk import On
 
 
@@ -196,10 +196,26 @@ def _of_members(
         key: Side = (pseudo, named, "")
         equalities = [*outer.equalities, Equality(key, other, None)]
         joined = replace(outer.joined(), terms=terms, equalities=equalities)
-        implied = joined.condition_on(pseudo)
+        implied = _row_by_row(outer, inner, other, derived.columns.get(named.lower(), ""))
+        implied = implied or joined.condition_on(pseudo)
         if implied:
             yield from derived.edits(inner.source, [implied])
             return
+
+
+def _row_by_row(outer: SelectTerms, inner: SelectTerms, other: Side, key: str) -> str:
+    """``x = key`` where LIMIT may end the reading early, so that each row asks for its own.
+
+    It is not said of what may not be asked by key, and would be read again for each row.
+    """
+    stops = outer.node.args.get("limit") is not None and not _is_lumped(outer.node)
+    grouped = any(outer.node.args.get(one) for one in ("group", "windows"))
+    label = other[0].label
+    hidden = label is None or any(one.label == label for one in inner.scope.items)
+    asked = all(one.body is None for one in inner.scope.items)
+    if not stops or grouped or hidden or not asked or not key or not is_text(other):
+        return ""
+    return f"{written(label, other[1])} = {key}"
 
 
 def _side(select: SelectTerms, node: exp.Expression) -> Side | None:

@@ -150,7 +150,7 @@ class Joined:
                 if left[:2] != mine or right[0] is item or not _is_plain(right):
                     continue
                 yield right
-                texts = right[:2] not in known and _is_text(right) and _is_text((item, key, ""))
+                texts = right[:2] not in known and is_text(right) and is_text((item, key, ""))
                 known += [right[:2]] if texts else []
 
     def usable(self, item: Item) -> list[Term]:
@@ -219,7 +219,7 @@ def _is_plain(side: Side) -> bool:
     return column is None or column.type is not ColumnType.TIME
 
 
-def _is_text(side: Side) -> bool:
+def is_text(side: Side) -> bool:
     """Whether a column is known to hold texts."""
     column = side[0].column(side[1]) if side[0].known else None
     return column is not None and column.type is ColumnType.TEXT

@@ -300,6 +300,25 @@ IMPLIED = [
             " (SELECT name FROM sessions WHERE (user_id = 'ann')))"
         ),
     ),
+    # LIMIT may end the reading early.
+    (
+        "SELECT 1 FROM sessions WHERE session_id NOT IN (SELECT session_id FROM events{}) LIMIT 3",
+        ' WHERE ("sessions"."session_id" = "events"."session_id")',
+    ),
+    (
+        "SELECT 1 FROM keys k WHERE k.id IN (SELECT session_id FROM events{}) LIMIT 3",
+        ' WHERE ("events"."session_id" IN (SELECT k.id FROM keys k))',
+    ),
+    (
+        (
+            f"{OF_ANN} AND session_id IN (SELECT sessions.session_id FROM sessions JOIN events"
+            " USING (session_id){}) LIMIT 3"
+        ),
+        (
+            """ WHERE ("sessions"."session_id" IN"""
+            " (SELECT session_id FROM sessions WHERE (user_id = 'ann')))"
+        ),
+    ),
     (
         f"{OF_ANN} AND session_id IN (SELECT id FROM keys UNION SELECT session_id FROM events{{}})",
         (

@@ -386,6 +386,31 @@ def test_values_of_parameters_narrow_as_literals_do(own, fresh, name):
     assert _same(rows, own.connection.execute(plain, ("p", USER)).fetchall())
 
 
+FIRST = {
+    "IN": "SELECT 1 FROM {{sessions}} WHERE session_id IN (SELECT session_id FROM {v}) LIMIT 2",
+    "NOT IN": (
+        "SELECT 2 FROM {{sessions}} s WHERE s.user_id = 'ann' AND s.name NOT IN"
+        " (SELECT session_name FROM {v} WHERE session_id = 'none') LIMIT 1"
+    ),
+    "IN, the newest": (
+        "SELECT session_id FROM {{sessions}} WHERE session_id IN (SELECT v.session_id FROM {v} v)"
+        " ORDER BY update_time DESC LIMIT 2"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*VIEWS, "events", "event_parts"])
+@pytest.mark.parametrize("shape", FIRST)
+def test_a_limit_ends_what_is_asked_for_the_rows_of_a_subquery(own, fresh, shape, name):
+    ours, plain = _texts(FIRST[shape].format(v=f"{{{name}}}"))
+
+    rows = fresh.ask(ours)
+
+    fewest = 3 if name != "tool_calls" else 5  # Some sessions have no calls.
+    assert len(fresh.log) <= 2 * fewest + 3
+    assert _same(rows, own.connection.execute(plain).fetchall())
+
+
 @pytest.mark.parametrize("name", [*VIEWS, "events", "event_parts"])
 def test_keys_of_no_session_cost_a_list_of_sessions(own, fresh, name):
     fresh.connection.execute(
