@@ -8,7 +8,7 @@ from sql_tables import TestCatalog
 
 from sessions_vtab.sql.rewrite import rewrite
 from sessions_vtab.sql.stackql.dialect import ResultShape
-from tests.sql.conftest import EXEC, SCOPE, sql_of, translation_of
+from tests.sql.conftest import EXEC, sql_of, translation_of
 
 SELECT = """SELECT
 name,
@@ -96,7 +96,6 @@ def test_the_printed_select() -> None:
         " WHERE project = 'p' -- required AND location = 'l' -- required"
         " AND reasoning_engine = '1' -- required AND session_id = 's' -- required ;"
     )
-    assert query.scope == SCOPE
 
 
 def test_the_printed_insert_returns_the_operation() -> None:
@@ -108,7 +107,6 @@ def test_the_printed_insert_returns_the_operation() -> None:
     )
     assert query.answer is ResultShape.OPERATION
     assert " ".join(query.items.split()) == "name, done, error, metadata, response"
-    assert query.scope == SCOPE
 
 
 def test_the_printed_update_sends_what_is_not_empty_and_the_mask() -> None:
@@ -143,7 +141,6 @@ def test_the_printed_exec_runs_with_and_without_its_commas(text: str) -> None:
         " '2026-01-01T00:00:00Z', '{\"stateDelta\": {}}')"
     )
     assert query.answer is ResultShape.MESSAGE
-    assert query.scope == SCOPE
 
 
 @pytest.mark.parametrize("text", [SELECT, INSERT, UPDATE, DELETE, EXEC])

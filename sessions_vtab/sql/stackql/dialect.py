@@ -47,7 +47,6 @@ class Translation:
         answer: what its rows are.
         items: for ``ResultShape.OPERATION`` the RETURNING list, to be selected from a row of name,
             done (0 or 1), error, metadata and response (JSON); empty if nothing is returned.
-        scope: the engine it names first.
         asks: numbers of the parameters whose values choose its sources; empty once those values
             were given to ``translate``, or where there is one source to choose from.
         numbering: parameters of the original statement, by which its bindings are counted.
@@ -56,7 +55,6 @@ class Translation:
     sql: str
     answer: ResultShape = ResultShape.ROWS
     items: str = ""
-    scope: EngineScope = EngineScope()
     asks: frozenset[int] = frozenset()
     numbering: Numbering | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.predicate import literal
@@ -47,20 +47,6 @@ _WAYS = {"summarization": "summarization", "eventEditing": "event_editing"}
 """Keys of ``compaction``, and the parameters of our function."""
 
 
-class _Call(NamedTuple):
-    """A call of one of our functions.
-
-    Attributes:
-        function: its name.
-        text: as SQL.
-        scope: the engine.
-    """
-
-    function: str
-    text: str
-    scope: EngineScope
-
-
 def execute(tokens: Sequence[Token], hints: frozenset[str], sources: Sources) -> Translation:
     """EXEC google.aiplatform.sessions.append_event @a='..', .. @@json='{..}'.
 
@@ -72,10 +58,10 @@ def execute(tokens: Sequence[Token], hints: frozenset[str], sources: Sources) ->
         MissingParameterError: a required variable that is not given.
         InvalidValueError: a payload that is not a JSON object.
     """
-    call = _call(tokens, sources)
-    results = ", ".join(column.name for column in FUNCTIONS[call.function].results)
+    function, call = _call(tokens, sources)
+    results = ", ".join(column.name for column in FUNCTIONS[function].results)
     shown = ResultShape.ROWS if "SHOWRESULTS" in hints else ResultShape.MESSAGE
-    return Translation(f"SELECT {results} FROM {call.text}", shown, scope=call.scope)
+    return Translation(f"SELECT {results} FROM {call}", shown)
 
 
 def inlined(text: str, tokens: Sequence[Token], sources: Sources) -> Translation | None:
@@ -94,12 +80,13 @@ def inlined(text: str, tokens: Sequence[Token], sources: Sources) -> Translation
         raise StatementError("syntax error: a ) is missing after EXEC.")
     if at == 0 or tokens[at - 1].upper != "FROM" or places(tokens):
         raise UnsupportedError("(EXEC ..) must be alone in FROM: SELECT .. FROM (EXEC ..) AS x.")
-    call = _call(tokens[at + 1 : closing], sources)
-    edit = Edit(tokens[at].start, tokens[closing].end, call.text)
-    return Translation(apply(text, [edit]), scope=call.scope)
+    _, call = _call(tokens[at + 1 : closing], sources)
+    edit = Edit(tokens[at].start, tokens[closing].end, call)
+    return Translation(apply(text, [edit]))
 
 
-def _call(tokens: Sequence[Token], sources: Sources) -> _Call:
+def _call(tokens: Sequence[Token], sources: Sources) -> tuple[str, str]:
+    """The function of ours that a method is, and its call as SQL."""
     parts, at = parts_at(tokens, 1)
     method = _method(parts)
     given, payload = _variables(tokens, at)
@@ -112,9 +99,8 @@ def _call(tokens: Sequence[Token], sources: Sources) -> _Call:
     session = "projects/{}/locations/{}/reasoningEngines/{}/sessions/{}".format(*path)
     function, read = _METHODS[method.name]
     arguments = ", ".join(_arguments(function, {"session": session, **read(payload)}))
-    scope = EngineScope(*path[:3])
-    prefix = sources.schema(sources.named(scope))
-    return _Call(function, f"{prefix}{function}({arguments})", scope)
+    prefix = sources.schema(sources.named(EngineScope(*path[:3])))
+    return function, f"{prefix}{function}({arguments})"
 
 
 def _method(parts: Sequence[str]) -> Method:

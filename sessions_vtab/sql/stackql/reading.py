@@ -12,7 +12,6 @@ from sessions_vtab.sql.returning import has_alias, keep_items
 from sessions_vtab.sql.shapes import Span, commas, conjuncts, find, partners
 from sessions_vtab.sql.stackql.dialect import (
     SCOPES,
-    EngineScope,
     ResourceMention,
     ResultShape,
     Translation,
@@ -84,9 +83,7 @@ class TranslatedText:
         self, sql: str, answer: ResultShape = ResultShape.ROWS, items: str = ""
     ) -> Translation:
         """The translation, with all that was found out about the statement."""
-        routes = self.routes
-        asks = frozenset(routes.asks)
-        return Translation(sql, answer, items, routes.first or EngineScope(), asks, self._numbering)
+        return Translation(sql, answer, items, frozenset(self.routes.asks), self._numbering)
 
     # Tokens and edits.
 

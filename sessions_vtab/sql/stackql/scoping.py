@@ -183,7 +183,6 @@ class SourceFinder:
         names: whose column is whose.
         tokens: of the statement.
         asks: numbers of parameters that choose a source and whose values are not known yet.
-        first: the engine that was named first.
     """
 
     sources: Sources
@@ -191,7 +190,6 @@ class SourceFinder:
     tokens: Sequence[Token]
     given: dict[int, list[ParameterCondition]] = field(default_factory=dict)
     asks: set[int] = field(default_factory=set)
-    first: EngineScope | None = None
 
     def note(self, place: ResourceMention, conditions: Sequence[ParameterCondition]) -> None:
         """Remembers the conditions on one table."""
@@ -244,9 +242,6 @@ class SourceFinder:
         Raises:
             UnsupportedError: which of several sources is not known before the statement runs.
         """
-        if engines is not None and self.first is None:
-            known = (one[0].known if len(one) == 1 else None for one in engines)
-            self.first = EngineScope(*(value or "" for value in known))
         if not self.sources.several:
             return {self.sources.named(EngineScope()): []}
         if engines is None:
