@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus, urlsplit
 from sessions_vtab.cli.display import escaped
 from sessions_vtab.cli.readings import TableReading, examine
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.predicate import Compare, Nothing
+from sessions_vtab.contract.predicate import Compare, Nothing, Op
 from sessions_vtab.contract.predicate import fields as fields_of
 from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.write import Request
@@ -148,7 +148,7 @@ def _lines(reading: TableReading, *, why: bool) -> Iterator[str]:
     yield f"{margin}  sent      {reading.sent or 'nothing'}"
     if reading.stops:
         yield f"{margin}  by order  {reading.stops} (the API has no such filter; stops early)"
-    here = ", ".join(f"{text} ({why})" if why else text for text, why in reading.here)
+    here = ", ".join(f"{text} ({words})" for text, words in checked_here(reading))
     yield f"{margin}  here      {here or 'nothing'}"
     for word in ("order", "groups", "read"):
         if word in step.clauses:
@@ -234,7 +234,32 @@ def reasons(reading: TableReading) -> Iterator[tuple[str, Rule]]:
         for rule in dict.fromkeys(rules[condition]):
             yield condition.text, rule
     for one in left:
-        yield f"{one.column} {one.op} ?", one.rule
+        value = "" if one.op in {Op.IS_NULL, Op.IS_NOT_NULL} else " ?"
+        yield f"{one.column} {one.op}{value}", one.rule
+
+
+def checked_here(reading: TableReading) -> Iterator[tuple[str, str]]:
+    """The conditions that SQLite checks and the source does not, and why; each once."""
+    rules: dict[str, list[Rule]] = {}
+    for text, rule in reasons(reading):
+        rules.setdefault(text, []).append(rule)
+    for text, found in rules.items():
+        if Rule.PART in found:
+            yield text, "a part of it is sent"
+        elif not any(rule.sent for rule in found) and found != [Rule.LATER]:
+            yield text, _words(text, found[0], reading)
+
+
+def _words(text: str, rule: Rule, reading: TableReading) -> str:
+    """Why a condition is not sent; where an operator is missing, which ones there are."""
+    path = reading.target.path
+    if rule is not Rule.OPERATOR or path is None:
+        return rule.says
+    own = [one.predicate for one in reading.conditions if one.text == text and one.predicate]
+    columns = [field.column for predicate in own for field in fields_of(predicate)]
+    declared = [path.filter_for(column) for column in (*columns, text.partition(" ")[0])]
+    ops = next((one.ops for one in declared if one is not None), ())
+    return f"the API supports only {', '.join(sorted(ops))}" if ops else rule.says
 
 
 def _by_text(condition: Condition, path: AccessPath) -> Rule | None:
@@ -256,6 +281,8 @@ def _is_of(one: Decided, condition: Condition) -> bool:
         return re.search(rf"\b{re.escape(one.column)}\b", condition.text, re.IGNORECASE) is not None
     if isinstance(predicate, Compare):
         same = predicate.op == one.op and predicate.collation == one.collation
+        # Of a pattern, SQLite also offers the range of texts that begin as it does.
+        same = same or (predicate.op in {Op.LIKE, Op.GLOB} and one.op in {Op.GE, Op.LT})
         return same and one.column == predicate.field.column
     return one.column in {field.column for field in fields_of(predicate)}
 
@@ -339,7 +366,9 @@ def _expected_of_reads(reading: TableReading, *, early: bool) -> tuple[Expected,
     if None in known or len(reading.requests) != len(reading.reached):
         return Expected(len(reading.requests), exact=False), None
     rows = sum(one.rows or 0 for one in reading.reached)
-    return Expected(sum(filter(None, known)), about=True), None if reading.here else rows
+    return Expected(sum(filter(None, known)), about=True), None if any(
+        True for _ in checked_here(reading)
+    ) else rows
 
 
 def _expected_of_keys(reading: TableReading, rows: int | None) -> Expected:

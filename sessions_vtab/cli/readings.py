@@ -125,7 +125,6 @@ class TableReading:
         reached: the reads that these come from; none where a join will give the keys.
         sent: conditions that go out, with their values as far as the statement has them.
         stops: conditions that are met by the order of reading, which ends after the last row.
-        here: conditions that SQLite checks, and why.
         conditions: those of the statement's text, about this table.
         decided: what the planner said to what SQLite offered.
     """
@@ -137,7 +136,6 @@ class TableReading:
     reached: tuple[Reached, ...] = ()
     sent: str = ""
     stops: str = ""
-    here: tuple[tuple[str, str], ...] = ()
     conditions: tuple[Condition, ...] = ()
     decided: tuple[Decided, ...] = ()
 
@@ -208,7 +206,7 @@ def _readings(
             # A table that has a prefix and no alias is called by its name alone in the text.
             called = step.alias.lower()
             own = conditions.get(called) or conditions.get(called.rpartition(".")[2], ())
-            reading = _asked(_said(reading, target.path, look, own), target.path, outer)
+            reading = _asked(_said(reading, look, own), target.path, outer)
             outer = target.label
         yield reading
 
@@ -245,9 +243,7 @@ def _asked(reading: TableReading, path: AccessPath, outer: str) -> TableReading:
     return replace(reading, requests=tuple(requests), estimate=estimate)
 
 
-def _said(
-    reading: TableReading, path: AccessPath, look: Look, conditions: Sequence[Condition]
-) -> TableReading:
+def _said(reading: TableReading, look: Look, conditions: Sequence[Condition]) -> TableReading:
     """With its conditions, and their values as far as the statement has them."""
     step = reading.step
     sent, stops = step.clauses.get("sent", ""), step.clauses.get("stops", "")
@@ -262,7 +258,6 @@ def _said(
         reading,
         sent=sent,
         stops=stops,
-        here=tuple(_here(step, path, conditions)),
         conditions=tuple(conditions),
         decided=tuple(look.decided.get(step.plan_text, ())),
     )
@@ -280,7 +275,13 @@ def _values_of(scan: Scan, *, met: bool) -> tuple[str, str]:
         elif stops in names:
             order.append(to_sql(_plain(term)))
     sent += [f"{name} = {literal(v)}" for name, v in scan.parameters.items() if name[0] != "_"]
-    return " AND ".join(sent), " AND ".join(order)
+    return _all_of(sent), _all_of(order)
+
+
+def _all_of(texts: Sequence[str]) -> str:
+    """Conditions that all hold; OR within one of several is in brackets."""
+    mixed = len(texts) > 1
+    return " AND ".join(f"({one})" if mixed and " OR " in one else one for one in texts)
 
 
 def _plain(term: Predicate) -> Predicate:
@@ -290,31 +291,6 @@ def _plain(term: Predicate) -> Predicate:
 
 def _columns(term: Predicate) -> list[str]:
     return [one.column for one in fields_of(term)]
-
-
-def _here(
-    step: PlanStep, path: AccessPath, conditions: Sequence[Condition]
-) -> Iterator[tuple[str, str]]:
-    """What SQLite checks, and why the source does not."""
-    offered = [one.text for one in conditions if one.role == "offered"]
-    for term in filter(None, step.clauses.get("here", "").split(", ")):
-        column = term.partition(" ")[0]
-        named = re.compile(rf"\b{re.escape(column)}\b", re.IGNORECASE)
-        text = next((text for text in offered if named.search(text)), term)
-        yield text, _why(term, path)
-    for one in conditions:
-        if one.role in {"here", "narrowed"}:
-            yield one.text, "only SQLite can decide it"
-
-
-def _why(term: str, path: AccessPath) -> str:
-    column, _, operator = term.partition(" ")
-    declared = path.filter_for(column)
-    if declared is None:
-        return "the API has no such filter"
-    if declared.by_order and operator in declared.ops:
-        return "the rows come in another order"
-    return f"the API supports only {', '.join(sorted(declared.ops))}"
 
 
 def _template(step: PlanStep, path: AccessPath, resource: Resource) -> Sequence[Request]:

@@ -116,6 +116,43 @@ EXPLAINED = {
         "prod.sessions  GET ../42/sessions/a and 2 more, 16 at a time",
         "  requests  3",
     ],
+    # What SQLite derives from a condition is not another one.
+    "SELECT 1 FROM sessions WHERE display_name LIKE 'a%'": [
+        "  here      display_name LIKE 'a%' (the API supports only <>, =, IN, NOT IN)",
+    ],
+    "SELECT 1 FROM sessions WHERE user_id BETWEEN 'a' AND 'b'": [
+        "  here      user_id BETWEEN 'a' AND 'b' (the API supports only <>, =, IN, NOT IN)",
+    ],
+    "SELECT 1 FROM sessions WHERE user_id = 'ann' COLLATE NOCASE": [
+        (
+            "  here      user_id = 'ann' COLLATE NOCASE"
+            " (the API's filter compares with another collation)"
+        ),
+    ],
+    # What was read from the text, and the API does not take.
+    "SELECT 1 FROM sessions WHERE user_id = 'ann' AND state->>'n' = '1'": [
+        "  sent      user_id = 'ann'",
+        "  here      state->>'n' = '1' (the API has no such filter)",
+    ],
+    "SELECT 1 FROM events WHERE session_id = 's' AND (author = 'user' OR timestamp > 1.5e9)": [
+        (
+            "  here      (author = 'user' OR timestamp > 1.5e9)"
+            " (the API cannot combine its filters like this (OR, NOT))"
+        ),
+    ],
+    # What is sent is not also said to be checked here only.
+    "SELECT 1 FROM sessions WHERE user_id = (SELECT 'ann')": [
+        "  sent      user_id = 'ann'",
+        "  here      nothing",
+    ],
+    "SELECT 1 FROM sessions WHERE user_id IN (SELECT 'ann')": ["  here      nothing"],
+    "SELECT 1 FROM sessions WHERE (user_id, display_name) = ('ann', 'x')": [
+        "  sent      user_id = 'ann' AND display_name = 'x'",
+        "  here      nothing",
+    ],
+    "SELECT 1 FROM sessions WHERE user_id = 'ann' OR user_id = 'bob'": [
+        "  sent      user_id IN ('ann', 'bob') AND (user_id = 'ann' OR user_id = 'bob')",
+    ],
     "SELECT * FROM sessions WHERE update_time LIKE '%6'": [
         "  here      update_time LIKE '%6' (the API supports only <, <=, =, >, >=)",
     ],
