@@ -364,7 +364,11 @@ class RestBackend(Backend):
 
     def in_turn(self, writes: Sequence[Write]) -> bool:
         """Whether the writes depend on each other: after a renaming, rows may use either name."""
-        return any(map(self._renames, writes))
+        return any(
+            write.action is Action.UPDATE
+            and not write.values.keys().isdisjoint(places_of(self.resources[write.table].spec.name))
+            for write in writes
+        )
 
     def in_order(self, writes: Iterable[Write]) -> list[Write]:
         """The writes with those that create a parent first.
@@ -382,10 +386,6 @@ class RestBackend(Backend):
             first = write.table in parents and inserts and not changed
             (created if first else others).append(write)
         return created + others
-
-    def _renames(self, write: Write) -> bool:
-        own = places_of(self.resources[write.table].spec.name)
-        return write.action is Action.UPDATE and not write.values.keys().isdisjoint(own)
 
     # Functions
 

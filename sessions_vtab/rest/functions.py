@@ -37,7 +37,8 @@ def routine_of(declared: RestFunction, backend: RestBackend) -> Routine:
         call = _call(declared, backend, given, places)
 
         def job(sender: Sender) -> list[Row]:
-            response = backend.act(name, call, {**_placed(declared, given), **places}, sender)
+            placed = {one: str(given[one]) for one in declared.operation.places if one in given}
+            response = backend.act(name, call, {**placed, **places}, sender)
             if response.missing:
                 raise _gone(response, name, backend)
             if declared.rows is None:
@@ -70,11 +71,6 @@ def _row(
             get = getter_of(fields[one.name], one.type, required=one.type is ColumnType.TEXT)
             values[one.name] = get(item, frame)
     return tuple(values.get(one.name) for one in declared.function.results)
-
-
-def _placed(declared: RestFunction, given: Arguments) -> Places:
-    """The arguments that are placeholders of the route."""
-    return {name: str(given[name]) for name in declared.operation.places if name in given}
 
 
 def _defaults(declared: RestFunction, backend: RestBackend) -> Arguments:

@@ -270,13 +270,11 @@ class Writer:
 
     def among(self, found: Found, places: Places) -> Found | None:
         """The row with some values, among those inside an item of the parent."""
-        every = self.resource.inside(found)
-        matches = (one for one in every if self._is(one, places))
-        return next(matches, None)
-
-    def _is(self, found: Found, places: Places) -> bool:
-        named = self.resource.decoder.places(found.item, found.frame)
-        return all(named[one] == places[one] for one in self._own)
+        for one in self.resource.inside(found):
+            named = self.resource.decoder.places(one.item, one.frame)
+            if all(named[own] == places[own] for own in self._own):
+                return one
+        return None
 
     # Looking for what a lost response left behind
 

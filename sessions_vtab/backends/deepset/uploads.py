@@ -170,7 +170,8 @@ def upload_calls(
     name = stored_name(str(arguments["file_name"]))
     if not name.strip("."):
         raise rest.refused(f"{where}: file_name", "is empty")
-    content = _bytes(arguments["content"])
+    given = arguments["content"]
+    content = given if isinstance(given, bytes) else str(given).encode()
     if len(content) > _MOST_BYTES:
         raise rest.refused(
             f"{where}: content",
@@ -216,10 +217,6 @@ def post_all(posts: list[rest.RequestSpec], session: str, sender: rest.Sender) -
             )
             told.status = error.status
             raise told from None
-
-
-def _bytes(content: object) -> bytes:
-    return content if isinstance(content, bytes) else str(content).encode()
 
 
 def _metadata(meta: rest.Value, where: str) -> bytes:

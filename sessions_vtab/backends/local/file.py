@@ -176,7 +176,11 @@ class Opening:
         _configure(connection)
         version = self._identify(connection)
         if self.read_only:
-            self._require_version(version)
+            if version < len(self.migrations):
+                raise StoreError(
+                    f"{self.place} has schema version {version}, but this program reads version"
+                    f" {len(self.migrations)}. Open it once without read_only to upgrade it."
+                )
             return
         mode = connection.pragma("journal_mode", "wal")
         if self.path != MEMORY and mode != "wal":
@@ -187,13 +191,6 @@ class Opening:
             )
         if version < len(self.migrations):
             self._migrate(connection)
-
-    def _require_version(self, version: int) -> None:
-        if version < len(self.migrations):
-            raise StoreError(
-                f"{self.place} has schema version {version}, but this program reads version"
-                f" {len(self.migrations)}. Open it once without read_only to upgrade it."
-            )
 
     def _identify(self, connection: apsw.Connection) -> int:
         """Returns the schema version; StoreError if the file is neither empty nor a known store."""

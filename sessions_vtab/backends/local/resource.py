@@ -18,8 +18,8 @@ from sessions_vtab.contract.capability import (
     Filter,
     HiddenRows,
 )
-from sessions_vtab.contract.model import Column, ColumnType, Table
-from sessions_vtab.contract.predicate import Compare, Op, Value
+from sessions_vtab.contract.model import ColumnType, Table
+from sessions_vtab.contract.predicate import Compare, Op
 from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.contract.values import dump_json
 
@@ -110,20 +110,12 @@ def response(table: Table, row: Row, extra: Mapping[str, Any] | None = None) -> 
         row: the values of all columns.
         extra: further members of the object.
     """
-    members = [
-        _joined(column.name, _as_json(column, value))
+    members = {
+        column.name: value
+        if column.type is ColumnType.JSON and isinstance(value, str)
+        else dump_json(value)
         for column, value in zip(table.columns, row, strict=True)
         if value is not None
-    ]
-    members += [_joined(name, dump_json(value)) for name, value in (extra or {}).items()]
-    return "{" + ",".join(members) + "}"
-
-
-def _as_json(column: Column, value: Value) -> str:
-    if column.type is ColumnType.JSON and isinstance(value, str):
-        return value
-    return dump_json(value)
-
-
-def _joined(name: str, value: str) -> str:
-    return f"{dump_json(name)}:{value}"
+    }
+    members |= {name: dump_json(value) for name, value in (extra or {}).items()}
+    return "{" + ",".join(f"{dump_json(name)}:{text}" for name, text in members.items()) + "}"

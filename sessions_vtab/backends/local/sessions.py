@@ -88,7 +88,11 @@ def update(store: Store, write: Write) -> Outcome:
     if row is None:
         raise NotFoundError(f"{where}: {write.key} does not exist. Nothing was written.")
     *fixed, deleted = row
-    _refuse_fixed(values, dict(zip(_FIXED, fixed, strict=True)), where)
+    for column, value in zip(_FIXED, fixed, strict=True):
+        if column in values and values[column] != value:
+            raise UnsupportedError(
+                f"{where}.{column} cannot be changed after creation. Nothing was written."
+            )
     if deleted and values.get("deleted") != 0:
         _refuse_deleted(store, fixed[0])
     check_session(values, where)
@@ -199,14 +203,6 @@ def _refuse_deleted(store: Store, session_id: str) -> NoReturn:
         " remove it permanently with DELETE FROM sessions WHERE session_id ="
         f" {quoted} AND deleted = 1."
     )
-
-
-def _refuse_fixed(values: Mapping[str, Any], present: Mapping[str, Any], where: str) -> None:
-    for column, value in present.items():
-        if column in values and values[column] != value:
-            raise UnsupportedError(
-                f"{where}.{column} cannot be changed after creation. Nothing was written."
-            )
 
 
 def _check_flags(values: Mapping[str, Any], where: str) -> None:
