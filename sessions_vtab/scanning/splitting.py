@@ -25,7 +25,7 @@ LINK: Final = "session_name"
 _SESSIONS: Final = "sessions"
 _PARENTS: Final = {"upload_session_files": "upload_sessions"}
 
-SESSION_TABLES: Final = frozenset((_SESSIONS, *_PARENTS.values()))
+SESSION_TABLES: Final = (_SESSIONS, *_PARENTS.values())
 """Tables whose rows are sessions."""
 
 # A list of everything is better than reading by keys unless it costs as much as so many of them.

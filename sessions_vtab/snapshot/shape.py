@@ -14,6 +14,7 @@ from sessions_vtab.contract.tables import EVENT_COLUMNS, SCOPE_COLUMNS
 from sessions_vtab.errors import InvalidValueError, UnknownNameError
 from sessions_vtab.scanning.splitting import (
     LINK,
+    SESSION_TABLES,
     followed_column,
     parent_of,
     read_by_parent,
@@ -21,8 +22,6 @@ from sessions_vtab.scanning.splitting import (
 )
 from sessions_vtab.snapshot.model import SnapshotOptions
 
-_SESSIONS: Final = "sessions"
-_OTHER_SESSIONS: Final = "upload_sessions"
 # Made from a column of ``events``: a snapshot that has that column has them already.
 _DERIVED: Final = "event_parts"
 # Known only in the connection that opened the session, and they let anyone upload.
@@ -262,7 +261,7 @@ def _parents_of(shapes: Sequence[CopiedTable], *, filtered: bool) -> dict[str, s
 
 def _filtered(source: str, resources: Mapping[str, Resource], options: SnapshotOptions) -> str:
     """The table that the condition is about."""
-    for name in (_SESSIONS, _OTHER_SESSIONS):
+    for name in SESSION_TABLES:
         if name in resources:
             return name
     if options.where is not None:
