@@ -6,6 +6,7 @@ it is longer than the terminal.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -115,11 +116,12 @@ def output(path: str | None) -> Iterator[IO[str]]:
     if path is None:
         yield sys.stdout
     elif _is_regular(path):
-        with _replacing(Path(path).resolve()) as file:
+        target = Path(path).resolve()
+        with _naming(str(target)), _replacing(target) as file:
             yield file
     else:
         # Not by its resolved name: /dev/stdout is a link to "pipe:[4711]", which is no path.
-        with Path(path).open("w", encoding="utf-8", newline="") as device:
+        with _naming(path), Path(path).open("w", encoding="utf-8", newline="") as device:
             yield device
 
 
@@ -129,6 +131,21 @@ def _is_regular(path: str) -> bool:
         return stat.S_ISREG(Path(path).stat().st_mode)
     except FileNotFoundError:
         return True
+
+
+_NO_ROOM: Final = frozenset((errno.ENOSPC, errno.EFBIG, errno.EIO))
+"""What writing to a disk fails with; another system's error in the block is its own."""
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Adds the file to an error of writing, which names none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno in _NO_ROOM:
+            raise OSError(error.errno, error.strerror, path) from None
+        raise
 
 
 @contextmanager

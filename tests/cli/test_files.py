@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import os
+import re
 import sys
 
 import pytest
@@ -42,6 +44,15 @@ def test_after_an_error_what_was_there_stays(tmp_path, error):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file modes are POSIX'")
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EIO])
+def test_an_error_of_writing_names_the_file(tmp_path, number):
+    """The system's error does not: only opening one does."""
+    target = tmp_path / "out.csv"
+
+    with pytest.raises(OSError, match=re.escape(str(target))), output(str(target)):
+        raise OSError(number, os.strerror(number))
+
+
 def test_only_the_owner_can_read_it(tmp_path):
     path = tmp_path / "out.csv"
 
