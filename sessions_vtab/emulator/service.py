@@ -178,9 +178,9 @@ class Refusal(Exception):  # noqa: N818  (an answer that ends a request, not a f
         self.response = response
 
     @classmethod
-    def json(cls, status: int, body: object, headers: dict[str, str] | None = None) -> Refusal:
+    def json(cls, status: int, body: object) -> Refusal:
         """Make a refusal with a JSON body."""
-        return cls(JSONResponse(body, status, headers))
+        return cls(JSONResponse(body, status))
 
     @classmethod
     def storage(cls, status: int, code: str, message: str) -> Refusal:

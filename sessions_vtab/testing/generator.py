@@ -288,7 +288,7 @@ def _sources(draw: st.DrawFn) -> tuple[Part, tuple[tuple[str, str], ...]]:
 
 
 @st.composite
-def _selects(draw: st.DrawFn, width: int = 2) -> tuple[Part, int]:
+def _selects(draw: st.DrawFn) -> tuple[Part, int]:
     """A SELECT without ORDER BY, and how many columns it answers with."""
     (sources, values), occurrences = draw(_sources())
     where = draw(st.one_of(st.none(), _conditions(occurrences), _conditions(occurrences)))
@@ -300,20 +300,20 @@ def _selects(draw: st.DrawFn, width: int = 2) -> tuple[Part, int]:
         for table, alias in occurrences
         for column in (*_TEXT_COLUMNS[table], *_TIME_COLUMNS[table])
     ]
-    chosen = draw(st.lists(st.sampled_from(columns), min_size=width, max_size=width, unique=True))
+    chosen = draw(st.lists(st.sampled_from(columns), min_size=2, max_size=2, unique=True))
     form = draw(st.sampled_from(("plain", "plain", "plain", "distinct", "group", "count")))
     listed = ", ".join(chosen)
     match form:
         case "group":
             having = draw(st.sampled_from(("", " HAVING count(*) > 1")))
             text = f"SELECT {listed}, count(*), max({chosen[0]}) FROM {sources}{tail}"
-            return (f"{text} GROUP BY {listed}{having}", values), width + 2
+            return (f"{text} GROUP BY {listed}{having}", values), 4
         case "count":
             text = f"SELECT count(*), min({chosen[0]}), count(DISTINCT {chosen[1]})"
             return (f"{text} FROM {sources}{tail}", values), 3
         case _:
             distinct = "DISTINCT " if form == "distinct" else ""
-            return (f"SELECT {distinct}{listed} FROM {sources}{tail}", values), width
+            return (f"SELECT {distinct}{listed} FROM {sources}{tail}", values), 2
 
 
 @st.composite
