@@ -119,12 +119,18 @@ class NumberedPages(Paginator):
     def following(self, response: Response) -> RequestSpec | None:
         """By the field, or by the number of rows."""
         rows = response.items()
+        full = len(rows) >= int(response.call.parameter(self.size) or 1)
         if self.more:
-            more = response.object().get(self.more, False)
-            if not isinstance(more, bool):
+            more = response.object().get(self.more)
+            if more is None and full and rows and self.cap:
+                raise ProtocolError(
+                    f"{response.what}: a full page has no field {self.more}, which says whether"
+                    " another follows (the declaration's 'more')."
+                )
+            if not isinstance(more, bool | None):
                 raise ProtocolError(f"{response.what}: {self.more} should be true or false.")
         else:
-            more = len(rows) >= int(response.call.parameter(self.size) or 1)
+            more = full
         # A page without rows is the last one, whatever it says.
         if not (more and rows):
             return None

@@ -168,8 +168,9 @@ class Checker:
 
     def _leaves_scope(self, case: Case) -> bool:
         """Whether it names a scope of no row, which need not exist: that is not an empty result."""
+        table = self._known.resource.table
         return any(
-            one.field.column in SCOPE_COLUMNS
+            (one.field.column in SCOPE_COLUMNS or table.column(one.field.column).scope)
             and not set(one.values).issubset(self._known.values(one.field.column))
             for one in case.terms
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.verify import verify
 from sessions_vtab.errors import ConfigurationError, ProtocolError, UnknownOutcomeError
-from sessions_vtab.fetch import ResponseMatcher, TokenPages
+from sessions_vtab.fetch import NumberedPages, ResponseMatcher, TokenPages
 from sessions_vtab.rest import (
     Delete,
     Get,
@@ -411,6 +412,70 @@ def test_a_scan_that_is_not_as_declared_is_a_failure_of_the_kit(
         failures = run_suite(db, "bad", most=2)
 
     assert re.search(told, failures[0])
+
+
+@pytest.mark.parametrize(
+    ("pages", "told"),
+    [
+        (NumberedPages(cap=2), "a full page has no field has_more.* declaration's 'more'"),
+        (NumberedPages(more="", cap=2), ""),
+    ],
+)
+def test_a_full_page_has_to_say_whether_another_follows(pages: NumberedPages, told: str) -> None:
+    """Else the rows of all further pages would be left out in silence."""
+    ids = ["1", "2", "3"]
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        size, page = 2, int(request.url.params.get("page_number", "1"))
+        rows = [{"id": one} for one in ids[size * (page - 1) : size * page]]
+        return httpx.Response(200, json={"tickets": rows})
+
+    table = replace(RIGHT, list=List("GET /tickets", items="tickets", pages=pages))
+    source = {
+        "backend": type("T", (RestBackend,), {"name": "t", "title": "T", "tables": (table,)}),
+        "base_url": "http://127.0.0.1:1",
+        "transport": httpx.MockTransport(serve),
+    }
+    with connect(sources={"t": source}, config=os.devnull) as db:
+        if told:
+            with pytest.raises(ProtocolError, match=told):
+                db.execute("SELECT id FROM tickets").fetchall()
+        else:
+            assert db.execute("SELECT id FROM tickets").fetchall() == [("1",), ("2",), ("3",)]
+
+
+def test_a_scope_that_does_not_exist_is_no_failure_of_the_kit() -> None:
+    """Its service may say so: that is not an empty result."""
+    columns = (*TICKETS.visible, Column("branch", T.TEXT, "Branch."))
+    route = "/branches/{branch}/tickets"
+    table = RestTable(
+        replace(TICKETS, visible=columns),
+        "branches/{branch}/tickets/{id}",
+        RIGHT.fields,
+        get=Get(f"GET {route}/{{id}}", missing=(ResponseMatcher(404, "no ticket"),)),
+        list=List(f"GET {route}", items="tickets"),
+    )
+    rows = [{"id": str(one), "owner": "ann", "votes": one} for one in range(12)]
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        _, _, branch, _, *found = request.url.path.split("/")
+        if branch != "north":
+            return httpx.Response(404, json={"error": "no such branch"})
+        if not found:
+            return httpx.Response(200, json={"tickets": rows})
+        row = next((one for one in rows if one["id"] == found[0]), None)
+        error = httpx.Response(404, json={"error": "no ticket"})
+        return error if row is None else httpx.Response(200, json=row)
+
+    members = {"name": "t", "title": "T", "tables": (table,), "location": ("branch",)}
+    source = {
+        "backend": type("T", (RestBackend,), members),
+        "location": "north",
+        "base_url": "http://127.0.0.1:1",
+        "transport": httpx.MockTransport(serve),
+    }
+    with closing(connect(sources={"t": source}, config=os.devnull)) as db:
+        assert run_suite(db, "t", most=6) == []
 
 
 def test_a_list_of_pages_is_read_as_an_iterator_is(monkeypatch: pytest.MonkeyPatch) -> None:
