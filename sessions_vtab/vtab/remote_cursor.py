@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from math import inf
 from operator import length_hint
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _MOST_LISTS_READ: Final = 100
+_FEW: Final = 100
+"""Rows that are expected where only some of all groups may be wanted."""
 
 
 class RemoteCursor(ScanCursor):
@@ -190,6 +193,8 @@ class RemoteCursor(ScanCursor):
         self, plan: Plan, scan: Scan, plan_text: str, arguments: Sequence[Any]
     ) -> Iterator[Row]:
         """The rows of a scan, as they are known or coming."""
+        if plan.groups and scan.path.fans_out and scan.limit is None and self._may_stop():
+            scan = replace(scan, limit=scan.path.page_cap or _FEW)
         self._scan = scan
         if plan.argument:
             self._look_up_argument(plan, arguments)
@@ -202,6 +207,10 @@ class RemoteCursor(ScanCursor):
         if plan.groups:
             rows = collected(rows, self._table, plan)
         return echoed(rows, self._table, scan) if scan.parameters else rows
+
+    def _may_stop(self) -> bool:
+        """Whether a LIMIT may end the reading of groups early, which SQLite does not tell."""
+        return "LIMIT" in self._run.text.upper()
 
     def _look_up_argument(self, plan: Plan, arguments: Sequence[Any]) -> None:
         """Looks up the plan that the statement rewriter made for this occurrence."""

@@ -411,6 +411,28 @@ def test_a_limit_ends_what_is_asked_for_the_rows_of_a_subquery(own, fresh, shape
     assert _same(rows, own.connection.execute(plain).fetchall())
 
 
+FIRST_GROUPS = {
+    "alone": "SELECT v.* FROM {v} v LIMIT 1",
+    "beside its sessions": (
+        "SELECT v.* FROM {{sessions}} s JOIN {v} v ON v.session_id = s.session_id LIMIT 1"
+    ),
+    "of a parameter": "SELECT v.* FROM {v} v WHERE v.session_name > '' LIMIT :few",
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("shape", FIRST_GROUPS)
+def test_the_first_group_does_not_cost_many_sessions(own, fresh, shape, view):
+    ours, _ = _texts(FIRST_GROUPS[shape].format(v=f"{{{view}}}"))
+    every = own.connection.execute(f"SELECT * FROM own_{view}").fetchall()
+
+    rows = fresh.ask(ours, {"few": 1} if ":few" in ours else ())
+
+    assert len(fresh.log) <= 2 * 2 + 3
+    assert len(rows) == 1
+    assert {*map(repr, rows)} <= {*map(repr, every)}
+
+
 @pytest.mark.parametrize("name", [*VIEWS, "events", "event_parts"])
 def test_keys_of_no_session_cost_a_list_of_sessions(own, fresh, name):
     fresh.connection.execute(
