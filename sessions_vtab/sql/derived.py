@@ -15,6 +15,7 @@ from sessions_vtab.contract.model import quoted
 from sessions_vtab.sql.lexer import Edit, insert
 from sessions_vtab.sql.names import Catalog, Item, Scope
 from sessions_vtab.sql.references import references
+from sessions_vtab.sql.repeatable import may_aggregate
 from sessions_vtab.sql.source import ParsedStatement
 
 
@@ -78,7 +79,7 @@ def passed_on(select: exp.Select, scope: Scope, catalog: Catalog) -> Derived | N
     if barred or scope.fixed or scope.opaque or not places:
         return None
     computed = select.find(exp.Window) is not None
-    lumped = select.args.get("group") is None and _aggregates(select)
+    lumped = select.args.get("group") is None and aggregates(select)
     stars = any(isinstance(part, exp.Star) or part.is_star for part in select.expressions)
     vague = stars and not all(item.known for item in scope.items)
     if computed or lumped or vague:
@@ -102,9 +103,11 @@ def _is_worth_it(select: exp.Select, catalog: Catalog) -> bool:
     return False
 
 
-def _aggregates(select: exp.Select) -> bool:
-    found = [one for part in select.expressions for one in part.find_all(exp.AggFunc)]
-    return bool(found) or select.args.get("having") is not None
+def aggregates(select: exp.Select) -> bool:
+    """Whether rows may be put together without GROUP BY, as functions of the user can do."""
+    sorts = [one for one in (select.args.get("order"),) if one is not None]
+    parts = (*select.expressions, *sorts)
+    return select.args.get("having") is not None or any(map(may_aggregate, parts))
 
 
 def _columns(select: exp.Select, scope: Scope, catalog: Catalog) -> Iterator[tuple[str, str]]:

@@ -23,7 +23,7 @@ from sqlglot import exp
 
 from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.sql.conditions import resolve
-from sessions_vtab.sql.derived import passed_on
+from sessions_vtab.sql.derived import aggregates, passed_on
 from sessions_vtab.sql.lexer import Edit, insert
 from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.references import references
@@ -76,9 +76,8 @@ def _operand(query: exp.Select) -> exp.Expression | None:
 
 def _is_lumped(query: exp.Select) -> bool:
     """Whether a query has a row even where no row meets its conditions, or names of its own."""
-    aggregates = any(one.find(exp.AggFunc, exp.AnonymousAggFunc) for one in query.expressions)
-    lumped = query.args.get("group") is None and (aggregates or query.args.get("having"))
-    return bool(lumped) or query.args.get("with_") is not None
+    lumped = query.args.get("group") is None and aggregates(query)
+    return lumped or query.args.get("with_") is not None
 
 
 def _term_of(outer: SelectTerms, operand: exp.Expression) -> Term | None:

@@ -26,6 +26,9 @@ _STEADY: Final = frozenset(
 )
 """Functions that sqlglot has no class for, and that return the same for the same arguments."""
 
+_AGGREGATES: Final = frozenset(("TOTAL",))
+"""Those of them that make one value of many rows."""
+
 _DEEPEST: Final = 8
 """Views of views that are looked into."""
 
@@ -36,6 +39,13 @@ def is_steady(node: exp.Expression) -> bool:
         return False
     unknown = (*node.find_all(exp.Anonymous), *node.find_all(exp.AnonymousAggFunc))
     return all(one.name.upper() in _STEADY for one in unknown)
+
+
+def may_aggregate(node: exp.Expression) -> bool:
+    """Whether a function in an expression may make one value of many rows."""
+    unknown = {one.name.upper() for one in node.find_all(exp.Anonymous)}
+    known = node.find(exp.AggFunc, exp.AnonymousAggFunc) is not None
+    return known or not unknown <= _STEADY - _AGGREGATES
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from sqlglot import exp
 
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.sql.derived import Derived, derived_of
+from sessions_vtab.sql.first_rows import FirstRowsWalk
 from sessions_vtab.sql.implied import ImpliedWalk
 from sessions_vtab.sql.lexer import Edit, StatementKind, Token, apply, classify, tokenize
 from sessions_vtab.sql.names import Catalog, Item, OurView, Scope
@@ -219,6 +220,6 @@ def _rejects_nulls(node: exp.Expression) -> bool:
     return compared and any(isinstance(side, exp.Column) for side in sides)
 
 
-_ROUNDS: Final = ((ImpliedWalk, 3), (_ViewWalk, 4))
+_ROUNDS: Final = ((ImpliedWalk, 3), (FirstRowsWalk, 1), (_ViewWalk, 4))
 """What is done how often: what is implied for a subquery says something about those in it, and a
 condition that was made of a view names that view again."""

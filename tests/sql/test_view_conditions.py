@@ -346,6 +346,8 @@ NOT_IMPLIED = [
     # It can be true where nothing is found.
     "SELECT 1 FROM events e WHERE NOT EXISTS (SELECT 1 FROM keys k WHERE k.id = e.session_id)",
     "SELECT 1 FROM events e WHERE EXISTS (SELECT count(*) FROM keys k WHERE k.id = e.session_id)",
+    "SELECT 1 FROM events e WHERE EXISTS (SELECT total(a) FROM keys k WHERE k.id = e.session_id)",
+    "SELECT 1 FROM events e WHERE EXISTS (SELECT own(a) FROM keys k WHERE k.id = e.session_id)",
     "SELECT 1 FROM events e WHERE (SELECT k.a FROM keys k WHERE k.id = e.session_id) <> 'x'",
     "SELECT 1 FROM events e WHERE (SELECT max(user_id) FROM sessions s WHERE s.session_id = e.session_id) = 'x'",
     "SELECT 1 FROM events e WHERE (SELECT create_time FROM sessions s WHERE s.session_id = e.session_id) = '2026-01-01'",
@@ -375,3 +377,40 @@ NOT_IMPLIED = [
 @pytest.mark.parametrize("text", NOT_IMPLIED)
 def test_nothing_is_implied_where_it_could_change_rows_or_would_save_nothing(text: str) -> None:
     assert _made(text, FANS_OUT) is text
+
+
+LEFT = "FROM sessions s LEFT JOIN turns t ON t.session_id = s.session_id"
+NOT_THE_FIRST = [
+    f"SELECT count(*) {LEFT} LIMIT 1",
+    f"SELECT own(t.errors) {LEFT} LIMIT 1",
+    f"SELECT DISTINCT t.errors {LEFT} LIMIT 1",
+    f"SELECT s.name {LEFT} GROUP BY 1 LIMIT 1",
+    f"SELECT s.name {LEFT} WHERE t.errors IS NULL LIMIT 1",
+    f"SELECT s.name {LEFT} ORDER BY t.started LIMIT 1",
+    f"SELECT s.name {LEFT} ORDER BY 1 LIMIT 1",
+    f"SELECT lower(s.user_id) AS user_id {LEFT} ORDER BY user_id LIMIT 1",
+    f"SELECT s.name {LEFT} WHERE s.page_size = 3 LIMIT 1",
+    f"SELECT s.name, row_number() OVER () {LEFT} LIMIT 1",
+    f"SELECT s.name {LEFT} LIMIT -1",
+    f"SELECT s.name {LEFT} JOIN keys k LIMIT 1",
+    f"SELECT s.name {LEFT} WHERE random() > 0 LIMIT 1",
+]
+
+
+@pytest.mark.parametrize("text", NOT_THE_FIRST)
+def test_the_left_side_is_not_limited_where_others_decide_which_rows_come(text: str) -> None:
+    assert "_once" not in _made(text)
+
+
+def test_limit_ends_the_reading_of_the_left_side() -> None:
+    text = f"SELECT t.asked {LEFT} WHERE s.user_id = ? ORDER BY s.name DESC LIMIT ? OFFSET 3"
+
+    made = _made(text)
+
+    limited = (
+        "FROM sessions s WHERE s.user_id = ?1 ORDER BY s.name DESC LIMIT"
+        " CASE WHEN ?2 BETWEEN 0 AND 1000000 AND 3 <= 1000000 THEN ?2 + max(3, 0) ELSE -1 END)"
+    )
+    assert made.startswith('WITH "_once_5" AS MATERIALIZED (SELECT "name", ')
+    assert limited in made
+    assert made.endswith(" WHERE s.user_id = ?1 ORDER BY s.name DESC LIMIT ?2 OFFSET 3")

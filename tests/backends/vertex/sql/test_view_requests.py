@@ -411,6 +411,38 @@ def test_a_limit_ends_what_is_asked_for_the_rows_of_a_subquery(own, fresh, shape
     assert _same(rows, own.connection.execute(plain).fetchall())
 
 
+FIRST_ON_THE_LEFT = {
+    "alone": (
+        "SELECT s.name, v.session_name FROM {{sessions}} s"
+        " LEFT JOIN {v} v ON v.session_id = s.session_id LIMIT 1"
+    ),
+    "sorted": (
+        "SELECT s.name, v.session_name FROM {{sessions}} s LEFT JOIN {v} v USING (session_id)"
+        " WHERE s.user_id = 'ann' ORDER BY s.update_time DESC LIMIT 1 OFFSET :few"
+    ),
+    "two of them": (
+        "SELECT s.name, v.session_name FROM {{sessions}} s LEFT JOIN {v} v USING (session_id)"
+        " LEFT JOIN {{turns}} t ON t.session_name = s.name LIMIT :few"
+    ),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("shape", FIRST_ON_THE_LEFT)
+def test_limit_reads_only_the_first_rows_of_a_left_side(own, fresh, shape, view):
+    ours, plain = _texts(FIRST_ON_THE_LEFT[shape].format(v=f"{{{view}}}"))
+    values = {"few": 1} if ":few" in ours else ()
+    every = (
+        plain.replace("LIMIT 1 OFFSET :few", "").replace("LIMIT :few", "").replace("LIMIT 1", "")
+    )
+
+    rows = fresh.ask(ours, values)
+
+    assert len(fresh.log) <= 2 * 2 + 3
+    assert len(rows) == 1
+    assert {*rows} <= {*own.connection.execute(every).fetchall()}
+
+
 FIRST_GROUPS = {
     "alone": "SELECT v.* FROM {v} v LIMIT 1",
     "beside its sessions": (
