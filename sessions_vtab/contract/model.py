@@ -42,6 +42,7 @@ class Column:
         fields: fields of which a written JSON object must have at least one; empty for any.
         least: smallest number that is taken on its way in; None for no limit.
         most: largest such number.
+        choices: the values that can be written; empty for any. Rows may hold others.
         transient: it tells how the row was read, such as its page: another read of the same row
             may have another value.
         write_only: INSERT or UPDATE takes it; it is always NULL when read.
@@ -58,6 +59,7 @@ class Column:
     fields: tuple[str, ...] = ()
     least: int | None = None
     most: int | None = None
+    choices: tuple[str, ...] = ()
     transient: bool = False
     scope: bool = False
     write_only: bool = False

@@ -288,9 +288,18 @@ UPLOAD_SESSIONS = Table(
     (
         Column("name", _TEXT, "Full resource name."),
         Column("session_id", _TEXT, "Id of the upload session."),
-        Column("status", _TEXT, "OPEN, CLOSED or EXPIRED; set it to 'CLOSED' to close."),
         Column(
-            "write_mode", _TEXT, "How to treat files that already exist: KEEP, OVERWRITE or FAIL."
+            "status",
+            _TEXT,
+            "OPEN, CLOSED or EXPIRED; set it to 'CLOSED' to close.",
+            choices=("CLOSED",),
+        ),
+        # The service also takes TEMPORARY; deepset-cloud-sdk can then no longer list the sessions.
+        Column(
+            "write_mode",
+            _TEXT,
+            "How to treat files that already exist: KEEP, OVERWRITE or FAIL.",
+            choices=("KEEP", "OVERWRITE", "FAIL"),
         ),
         Column("create_time", _TIME, "When it was opened."),
         Column("expire_time", _TIME, "Time at which it closes by itself."),

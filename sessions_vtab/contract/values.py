@@ -52,6 +52,24 @@ def accept(column: Column, value: Value, where: str) -> Value:
             return value if isinstance(value, bytes) else _text(value, where)
 
 
+def check_choice(column: Column, value: Value, where: str) -> None:
+    """Raises InvalidValueError if the column can be set to some values, and this is none of them.
+
+    Args:
+        column: the column.
+        value: what a statement sets it to; NULL is none of them.
+        where: ``source.table.column``, for the error.
+    """
+    if not column.choices or value in column.choices:
+        return
+    if len(column.choices) == 1:
+        told = f"{where} can only be set to {column.choices[0]!r}"
+    else:
+        told = f"{where} must be one of {', '.join(column.choices)}"
+    msg = f"{told}, not {_shown(value)}. Nothing was written."
+    raise InvalidValueError(msg)
+
+
 def is_object(text: str) -> bool:
     """Whether a text begins as a JSON object does."""
     return text.lstrip(_BLANKS).startswith("{")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import apsw
@@ -11,7 +11,7 @@ from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.model import Table, quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.values import accept
+from sessions_vtab.contract.values import accept, check_choice
 from sessions_vtab.contract.write import Action
 from sessions_vtab.errors import (
     MissingParameterError,
@@ -252,10 +252,12 @@ class SourceTable:
         column, where = self._places[name]
         return accept(column, value, where)
 
-    def _check(self, values: Iterable[str], allowed: frozenset[str], action: str) -> None:
-        for name in values:
+    def _check(self, values: Mapping[str, Value], allowed: frozenset[str], action: str) -> None:
+        for name, value in values.items():
             if name not in allowed:
                 self._refuse(name, action)
+            column, where = self._places[name]
+            check_choice(column, value, where)
 
     def _refuse(self, column: str, action: str) -> None:
         self._writes.require(action, self.title, column)

@@ -34,10 +34,13 @@ _NO_SESSION: Final = (
 )
 _CLOSING: Final = rest.Update(
     f"PUT {_ONE}",
-    body=uploads.closing,
+    body=lambda *_: {"status": "CLOSED"},
     done=(rest.ResponseMatcher(409),),
     columns=("status",),
 )
+_OPENING: Final = ("write_mode", "parallel_processing_enabled", "expires_in_seconds")
+"""Columns that opening a session sends where they are given; the service has defaults."""
+
 _WORKSPACE: Final = SCOPE_COLUMNS["workspace"]
 _PAGE_SIZE: Final = UPLOAD_SESSION_COLUMNS["page_size"]
 _IDS: Final = {
@@ -116,9 +119,7 @@ class DeepsetBackend(rest.RestBackend):
     }
     functions_declared = (
         rest.RestFunction(
-            FUNCTIONS["close_upload_session"],
-            _CLOSING,
-            {"status": lambda *_: "CLOSED"},
+            FUNCTIONS["close_upload_session"], _CLOSING, {"status": lambda *_: "CLOSED"}
         ),
     )
 
@@ -142,11 +143,7 @@ class DeepsetBackend(rest.RestBackend):
             rest.RestTable(
                 UPLOAD_SESSIONS.extended(
                     _WORKSPACE,
-                    hidden=(
-                        _PAGE_SIZE,
-                        UPLOAD_SESSION_COLUMNS["parallel_processing_enabled"],
-                        UPLOAD_SESSION_COLUMNS["expires_in_seconds"],
-                    ),
+                    hidden=(_PAGE_SIZE, *(UPLOAD_SESSION_COLUMNS[one] for one in _OPENING[1:])),
                 ),
                 uploads.SESSION,
                 {
@@ -174,7 +171,7 @@ class DeepsetBackend(rest.RestBackend):
                 ),
                 insert=rest.Insert(
                     f"POST {_AT}/upload_sessions",
-                    body=uploads.OPENING,
+                    body={one: one for one in _OPENING},
                 ),
                 update=_CLOSING,
                 hints={

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 SESSION: Final = "workspaces/{workspace}/upload_sessions/{session_id}"
 
-_MODES: Final = ("KEEP", "OVERWRITE", "FAIL")
 _url = rest.text_of("url", required=True)
 
 
@@ -46,30 +45,6 @@ def _target_of(body: rest.Item, frame: rest.DecodeContext) -> UploadTarget:
     if not all(isinstance(value, str) for value in fields.values()):
         raise frame.wrong("aws_prefixed_request_config.fields", "an object with string values")
     return UploadTarget(str(_url(config, frame)), fields)
-
-
-def _mode(mode: rest.Value, where: str) -> rest.Value:
-    if mode in _MODES:
-        return mode
-    unlisted = " (deepset's own SDK could no longer list the upload sessions)"
-    why = f"must be one of {', '.join(_MODES)}, not {mode!r:.60}"
-    raise rest.refused(where, why + (unlisted if mode == "TEMPORARY" else ""))
-
-
-OPENING: Final[rest.Body] = {
-    "write_mode": rest.Sent("write_mode", _mode),
-    "parallel_processing_enabled": "parallel_processing_enabled",
-    "expires_in_seconds": "expires_in_seconds",
-}
-"""The body that opens a session: the given values; the service has defaults for the rest."""
-
-
-def closing(values: Mapping[str, rest.Value], where: str) -> dict[str, str]:
-    """The body that closes a session, which is the only change."""
-    status = values.get("status", "CLOSED")
-    if status != "CLOSED":
-        raise rest.refused(f"{where}.status", f"can only be set to 'CLOSED', not {status!r:.60}")
-    return {"status": "CLOSED"}
 
 
 class UploadSessionWriter(rest.Writer):

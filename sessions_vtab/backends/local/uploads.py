@@ -27,7 +27,6 @@ from sessions_vtab.contract.values import dump_json
 from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError, UnsupportedError
 
-_MODES: Final = ("KEEP", "OVERWRITE", "FAIL")
 _MOST_OPEN: Final = 10
 _LONGEST: Final = 86_400
 _LONGEST_NAME: Final = 1_024
@@ -45,7 +44,7 @@ def insert(store: Store, write: Write) -> Outcome:
     where = f"{store.source}.upload_sessions"
     session_id = given_id(write.values, where) or new_id()
     values: Mapping[str, Any] = write.values
-    mode, seconds = _mode(values, where), values.get("expires_in_seconds", _LONGEST)
+    mode, seconds = values.get("write_mode", "KEEP"), values.get("expires_in_seconds", _LONGEST)
     name = upload_session_name(session_id)
     if store.row("SELECT 1 FROM upload_sessions WHERE name = ?", (name,)):
         if write.ignore:
@@ -73,11 +72,6 @@ def update(store: Store, write: Write) -> Outcome:
     where = f"{store.source}.upload_sessions"
     for column in write.values.keys() - {"status"}:
         raise UnsupportedError(f"{where}.{column} cannot be changed. Nothing was written.")
-    if write.values.get("status", "CLOSED") != "CLOSED":
-        raise InvalidValueError(
-            f"{where}.status can only be set to 'CLOSED', not"
-            f" {write.values['status']!r:.60}. Nothing was written."
-        )
     _close(store, last_segment(write.key or ""), "upload_sessions")
     return Outcome(write, OutcomeState.SENT, key=write.key)
 
@@ -219,16 +213,6 @@ def _check_open(store: Store, where: str) -> None:
             " was written. Close one, such as the oldest: SELECT * FROM"
             f" close_upload_session({oldest})"
         )
-
-
-def _mode(values: Mapping[str, Any], where: str) -> str:
-    mode: str = values.get("write_mode", "KEEP")
-    if mode not in _MODES:
-        raise InvalidValueError(
-            f"{where}.write_mode must be one of {', '.join(_MODES)}, not {mode!r:.60}."
-            " Nothing was written."
-        )
-    return mode
 
 
 def _file_name(file_name: str, where: str) -> str:

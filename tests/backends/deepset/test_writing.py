@@ -271,7 +271,7 @@ def test_closing_a_closed_session_changes_nothing_and_sends_nothing(deepset: Any
 @pytest.mark.parametrize(
     ("column", "value", "told"),
     [
-        ("write_mode", "TEMPORARY", "must be one of KEEP, OVERWRITE, FAIL.*deepset's own SDK"),
+        ("write_mode", "TEMPORARY", "must be one of KEEP, OVERWRITE, FAIL, not 'TEMPORARY'"),
         ("write_mode", "keep", "must be one of KEEP"),
         ("expires_in_seconds", 0, "must be an integer, at least 1, at most 86400"),
         ("expires_in_seconds", 86_401, "must be an integer, at least 1, at most 86400"),
