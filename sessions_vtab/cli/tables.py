@@ -11,6 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+import apsw
+
 from sessions_vtab.cli.display import operators
 from sessions_vtab.cli.formats import distinct
 from sessions_vtab.connection import Connection
@@ -33,14 +35,15 @@ def table_lines(names: Names, pattern: str, width: int | None = None) -> Iterato
         pattern: as in LIKE.
         width: columns of a line, which ends between two names; None for any number.
     """
-    like = _like(pattern)
     for schema, tables in names.tables.items():
         functions = set(names.functions.get(schema, ()))
         kinds = (
             ("tables", [name for name in tables if name not in functions]),
             ("functions", [name for name in tables if name in functions]),
         )
-        found = [(kind, [n for n in listed if like.fullmatch(n)]) for kind, listed in kinds]
+        found = [
+            (kind, [n for n in listed if not apsw.strlike(pattern, n)]) for kind, listed in kinds
+        ]
         if any(listed for _, listed in found):
             yield f"{schema} (default)" if schema == names.default else schema
             for kind, listed in found:
@@ -56,12 +59,6 @@ def _filled(head: str, words: list[str], width: int | None) -> list[str]:
 
     indent = " " * len(head)
     return wrap(" ".join(words), width, initial_indent=head, subsequent_indent=indent)
-
-
-def _like(pattern: str) -> re.Pattern[str]:
-    """A LIKE pattern as a regular expression."""
-    wild = {"%": ".*", "_": "."}
-    return re.compile("".join(wild.get(c, re.escape(c)) for c in pattern), re.IGNORECASE)
 
 
 def schema_text(connection: Connection, table: str | None) -> Iterator[str]:

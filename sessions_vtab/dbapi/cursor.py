@@ -25,6 +25,7 @@ from sessions_vtab.dbapi.types import (
     is_whole_table,
     with_datetimes,
 )
+from sessions_vtab.errors import notes_of
 from sessions_vtab.notebook import SHOWN, html_table
 
 if TYPE_CHECKING:
@@ -328,8 +329,7 @@ class Cursor:
             raise_translated(error, late)
         self._renew()
         self.connection.stopped(by=self)
-        notes = getattr(error, "__notes__", ())
-        words = (late or "The statement was interrupted.", *notes, self._left())
+        words = (late or "The statement was interrupted.", *notes_of(error), self._left())
         raise OperationalError(" ".join(filter(None, words))) from error
 
     def _late(self) -> str:

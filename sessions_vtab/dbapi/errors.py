@@ -126,8 +126,8 @@ def raise_translated(error: Exception, more: str = "") -> NoReturn:
         raise DataError(f"A text in the database is not valid UTF-8 ({error}).") from error
     if meaning is None:
         raise error
-    notes = getattr(error, "__notes__", ())
-    raise meaning(" ".join(filter(None, (_words(error), *notes, more)))) from error
+    told = (_words(error), *errors.notes_of(error), more)
+    raise meaning(" ".join(filter(None, told))) from error
 
 
 def _is_from_sqlite(error: Exception) -> bool:
