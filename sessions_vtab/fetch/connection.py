@@ -41,9 +41,10 @@ def within(seconds: float, look: Callable[[], None] | None = None) -> Iterator[N
 
     Args:
         seconds: until then.
-        look: called every 50 ms while it waits for something to read; raises what ends it.
+        look: called every 50 ms while it reads or waits for it; raises what ends it.
     """
-    _running.until, _running.look = time.monotonic() + seconds, look
+    now = time.monotonic()
+    _running.until, _running.look, _running.looks_at = now + seconds, look, now + SLICE
     try:
         yield
     finally:
@@ -107,12 +108,16 @@ class _TimedStream(httpcore.NetworkStream):
         look = getattr(_running, "look", None)
         if look is None:
             return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        # Also where there is always something to read: that can go on for the whole time.
         while True:
+            if time.monotonic() >= _running.looks_at:
+                look()
+                _running.looks_at = time.monotonic() + SLICE
             left = _left(SLICE, httpcore.ReadTimeout)
             try:
                 return self._inner.read(max_bytes, left)
             except httpcore.ReadTimeout:
-                look()
+                continue
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
@@ -175,7 +180,7 @@ class DirectConnection(httpcore.ConnectionInterface):
         """
         timeouts = request.extensions.get("timeout", {})
         self._idle_until = None
-        stream = self._stream = self._stream or self._open(timeouts.get("connect"))
+        stream = self._stream or self._open(timeouts.get("connect"))
         try:
             self._send(stream, request, timeouts.get("write"))
         except httpcore.WriteError:
@@ -197,9 +202,10 @@ class DirectConnection(httpcore.ConnectionInterface):
 
     def _open(self, timeout: float | None) -> httpcore.NetworkStream:
         host = self._origin.host.decode("ascii")
-        stream = self._network.connect_tcp(host, self._origin.port, timeout)
+        # Noted before it speaks TLS, too: ``close`` has to find it if that fails.
+        stream = self._stream = self._network.connect_tcp(host, self._origin.port, timeout)
         if self._origin.scheme == b"https":
-            stream = stream.start_tls(self._certificates, host, timeout)
+            stream = self._stream = stream.start_tls(self._certificates, host, timeout)
         return stream
 
     def _send(
@@ -241,8 +247,11 @@ class DirectConnection(httpcore.ConnectionInterface):
 
     def _response_closed(self) -> None:
         """The response is done with: the connection is idle, or it cannot be used again."""
-        if self._state.our_state is h11.DONE and self._state.their_state is h11.DONE:
-            self._state.start_next_cycle()
+        state = self._state
+        done = state.our_state is h11.DONE and state.their_state is h11.DONE
+        # What came with the response and is no part of it would be read as the next response.
+        if done and not state.trailing_data[0]:
+            state.start_next_cycle()
             self._idle_until = time.monotonic() + self._keep_alive
         else:
             self.close()
@@ -281,7 +290,7 @@ class _DirectBody:
         return self._pieces
 
 
-_MEANINGS: Final = {
+_MEANINGS: Final[Mapping[type[Exception], type[httpx.TransportError]]] = {
     getattr(httpcore, name): getattr(httpx, name)
     for name in (
         "ConnectError",
@@ -299,10 +308,14 @@ _MEANINGS: Final = {
 }
 
 
-def as_httpx(error: BaseException) -> BaseException:
-    """The error of httpx for one of httpcore's; any other is returned as it is."""
-    meaning = _MEANINGS.get(type(error))
-    return error if meaning is None else meaning(str(error))
+HTTPCORE_ERRORS: Final = tuple(_MEANINGS)
+"""The errors that ``as_httpx`` knows."""
+
+
+def as_httpx(error: Exception) -> httpx.TransportError:
+    """The error of httpx for one of ``HTTPCORE_ERRORS``."""
+    kind = next(meaning for known, meaning in _MEANINGS.items() if isinstance(error, known))
+    return kind(str(error))
 
 
 class ResponseBody(httpx.SyncByteStream):
@@ -321,7 +334,7 @@ class ResponseBody(httpx.SyncByteStream):
         """The bytes as they come; raises httpx.TransportError."""
         try:
             yield from self._stream
-        except Exception as error:
+        except HTTPCORE_ERRORS as error:
             raise as_httpx(error) from error
 
     def close(self) -> None:

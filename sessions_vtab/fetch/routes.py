@@ -24,6 +24,7 @@ import httpcore
 import httpx
 
 from sessions_vtab.fetch.connection import (
+    HTTPCORE_ERRORS,
     DirectConnection,
     Headers,
     Received,
@@ -115,9 +116,12 @@ class Connections(httpx.BaseTransport):
         connection = connection or self._take(place) or self._connect(request.url.origin)
         try:
             response = connection.handle_request(request)
-        except BaseException as error:
+        except HTTPCORE_ERRORS as error:
             connection.close()
             raise as_httpx(error) from error
+        except BaseException:
+            connection.close()
+            raise
         return response, ResponseBody(response.stream, partial(self._put_back, place, connection))
 
     def _take(self, place: _Place) -> httpcore.ConnectionInterface | None:
