@@ -17,7 +17,7 @@ from sessions_vtab.contract.capability import Writes
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.write import Action, Outcome, Write
 from sessions_vtab.errors import ConflictError
-from sessions_vtab.fetch import NumberedPages, ResponseMatcher, Sender
+from sessions_vtab.fetch import NumberedPages, ResponseMatcher, Sender, TokenPages
 from sessions_vtab.rest import Delete, Get, Insert, List, RestBackend, RestTable, Update, Writer
 from sessions_vtab.testing.conformance import Sample, Suite, run_suite
 from sessions_vtab.testing.hostile import NATIVE_TABLES
@@ -251,7 +251,9 @@ def test_pages_that_lose_or_repeat_rows_are_found(bent: str, told: str) -> None:
 def test_a_list_that_ends_too_early_is_named_as_the_likely_cause() -> None:
     (table,) = Tickets.tables
     assert table.list is not None
-    short = replace(table, list=replace(table.list, pages=NumberedPages(more="nosuch", cap=10)))
+    short = replace(
+        table, list=replace(table.list, pages=TokenPages("nosuch", size="limit", cap=10))
+    )
     wrong = type("Short", (Tickets,), {"tables": (short,)})
 
     with (
