@@ -10,7 +10,8 @@ import pytest
 
 import sessions_vtab.spark
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
-from sessions_vtab.spark.reading import OPTIONS, common_schema, parsed, parts
+from sessions_vtab.spark import reading
+from sessions_vtab.spark.reading import OPTIONS, batches, common_schema, parsed, parts
 
 URL = "prod=vertex://demo/us-central1/42?base_url=http://127.0.0.1:1"
 LEAST = {"url": URL, "path": "events"}
@@ -117,12 +118,32 @@ def test_tables_of_many_urls_must_have_the_same_columns():
     assert common_schema(common).names == ["name", "user_id"]
 
 
-def test_what_a_task_gets_holds_no_options_it_does_not_need(db, url):
-    options = parsed({"url": url, "path": "events", "where": "1", "columns": "name"})
+def test_a_task_reads_its_part_with_the_options_of_the_read_and_nothing_else(db, url, monkeypatch):
+    limits = {"requestsPerMinute": "60", "tasks": "2"}
+    given = {"url": url, "path": "events", "where": "1", "columns": "name"} | limits
+    calls = []
+    monkeypatch.setattr(reading, "read", lambda *args, **more: calls.append((args, more)) or [])
 
+    options = parsed(given, speculation=False)
     part = parts(options)[0]
+    sent = pickle.dumps((part, options))
+    list(batches(*pickle.loads(sent)))
 
+    asked = {"where": "1", "requests_per_minute": 30, "unit": "us"}
+    assert calls == [((part, ("name",)), asked)]
     assert len(pickle.dumps(part)) < 1_500
+    assert len(sent) < 2_500
+
+
+def test_a_task_without_options_reads_all_columns_and_rows(db, url, monkeypatch):
+    calls = []
+    monkeypatch.setattr(reading, "read", lambda *args, **more: calls.append((args, more)) or [])
+
+    options = parsed({"url": url, "path": "events"})
+    (part,) = parts(options)
+    list(batches(part, options))
+
+    assert calls == [((part, None), {"where": None, "requests_per_minute": None, "unit": "us"})]
 
 
 def test_without_pyspark_the_error_says_what_to_install(monkeypatch):
