@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
-from sessions_vtab.sql.derived import aggregates
+from sessions_vtab.sql.derived import aggregates, derived_of
 from sessions_vtab.sql.lexer import Edit
 from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.references import references
@@ -35,7 +35,9 @@ class FirstRowsWalk(TermsWalk):
             return
         first, *others = scope.items
         limit = _limit(node)
-        if not limit or first.ours is None or not any(one.view for one in others):
+        if not limit or first.ours is None:
+            return
+        if not any(one.view or self.derived(one, node, derived_of) for one in others):
             return
         found = self.terms_of(node, scope, ons, self.block_of(scope))
         if found is not None and all(one.nullable for one in others):

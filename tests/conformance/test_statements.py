@@ -7,22 +7,25 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
 from sessions_vtab import Connection, connect
+from sessions_vtab.contract.agent_views import views_of
 from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
-from sessions_vtab.testing import hostile
+from sessions_vtab.testing import generator, hostile
 from sessions_vtab.testing.conformance import Suite
 from sessions_vtab.testing.generator import Query
 from tests.conformance import vertex_rows
 from tests.random_statements import ask
 from tests.two_sources import TwoSources
 
+_VIEW = re.compile(r"\{(turns|tool_calls|usage_by_session|live_events)\}")
 _COUNT = int(os.environ.get("STATEMENTS", "20"))
 _SEED = int(os.environ.get("STATEMENTS_SEED", "0"))
 
@@ -77,7 +80,36 @@ def test_statements_over_both_return_the_oracle_s_rows(prod: Source) -> None:
         assert suite.asked[True] > _COUNT / 5
 
 
-def _ask(suite: Suite) -> None:
+class _WithViews(Suite):
+    """A suite whose reference has the views over events, too; each is named as it is called."""
+
+    def __init__(self, connection: Connection, source: str) -> None:
+        super().__init__(connection, source)
+        for view in views_of(connection.sources[source].backend):
+            self.oracle.connection.execute(view.create("main"))
+
+    def text(self, sql: str) -> str:
+        """See ``Suite.text``."""
+        return super().text(_VIEW.sub(r"\1", sql))
+
+    def native_text(self, sql: str) -> str:
+        """See ``Suite.native_text``."""
+        return super().native_text(_VIEW.sub(r"\1", sql))
+
+
+@pytest.mark.parametrize("prod", ["lenient"], indirect=True)
+@pytest.mark.parametrize("view", ["turns", "tool_calls", "usage_by_session", "live_events"])
+def test_statements_over_views_return_the_oracle_s_rows(
+    prod: Source, view: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view in place of the query that groups, into which the same conditions move."""
+    monkeypatch.setitem(generator._ITEMS, "grouped", f"{{{view}}}")
+    monkeypatch.setattr(generator, "_TABLES", ("sessions", "events", "grouped", "grouped", "last"))
+    with closing(connect(sources=[prod])) as connection:
+        _ask(_WithViews(connection, "prod"), _COUNT // 2)
+
+
+def _ask(suite: Suite, count: int = _COUNT) -> None:
     answered = asked = 0
 
     def check(query: Query) -> None:
@@ -86,7 +118,7 @@ def _ask(suite: Suite) -> None:
         asked += 1
         answered += bool(suite.oracle.ask(suite.native_text(query.sql), query.bindings))
 
-    ask(_COUNT, _SEED, check)
+    ask(count, _SEED, check)
 
     print(f"{asked} statements, {answered} of them with rows")
     assert answered > asked / 5

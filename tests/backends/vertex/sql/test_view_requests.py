@@ -420,6 +420,10 @@ FIRST_ON_THE_LEFT = {
         "SELECT s.name, v.session_name FROM {{sessions}} s LEFT JOIN {v} v USING (session_id)"
         " WHERE s.user_id = 'ann' ORDER BY s.update_time DESC LIMIT 1 OFFSET :few"
     ),
+    "a query that groups": (
+        "SELECT s.name, v.session_name FROM {{sessions}} s LEFT JOIN (SELECT session_id,"
+        " session_name, count(*) AS n FROM {v} GROUP BY 1, 2) v USING (session_id) LIMIT 1"
+    ),
     "two of them": (
         "SELECT s.name, v.session_name FROM {{sessions}} s LEFT JOIN {v} v USING (session_id)"
         " LEFT JOIN {{turns}} t ON t.session_name = s.name LIMIT :few"
