@@ -9,7 +9,7 @@ condition of the statement implies such a one, that is written beside it:
 * so does ``(e.session_id, author) IN (SELECT s.session_id, ..)``;
 * ``FROM sessions s WHERE s.user_id = 'ann' AND s.session_id IN (SELECT e.session_id FROM events
   e)`` wants no other events than those of ``s``: its subquery gets ``WHERE e.session_id IN (SELECT
-  s.session_id FROM sessions s WHERE s.user_id = 'ann')``.
+  s.session_id FROM sessions s WHERE s.user_id = 'ann')``. So does the right side of EXCEPT.
 
 What is implied is true wherever its condition is, so no row comes or goes.
 """
@@ -50,13 +50,19 @@ class ImpliedWalk(TermsWalk):
             return
         self.visited[id(node)] = found
         self.edits += _of_rows(found)
+        left = self.visited.get(id(_left_of(node)))
+        if left is not None:
+            self.edits += _of_members(None, left.node.expressions, node, found, left)
         operand = _operand(node)
         around = operand.find_ancestor(exp.Select) if operand is not None else None
         outer = self.visited.get(id(around))
         if operand is None or outer is None:
             return
         if isinstance(operand, exp.In):
-            self.edits += _of_members(operand, node, found, outer)
+            row = (
+                operand.this.expressions if isinstance(operand.this, exp.Tuple) else [operand.this]
+            )
+            self.edits += _of_members(operand, row, node, found, outer)
         elif not _is_lumped(node):
             self.edits += _of_existence(operand, node, found, outer)
 
@@ -72,6 +78,18 @@ def _operand(query: exp.Select) -> exp.Expression | None:
     # What is in one SELECT of a compound alone, need not be in all of it.
     kinds = (exp.In,) if compound else (exp.In, exp.Exists, exp.EQ)
     return found if isinstance(found, kinds) else None
+
+
+def _left_of(query: exp.Select) -> exp.Expr | None:
+    """The SELECT of whose rows EXCEPT or INTERSECT leaves some, by those of a query."""
+    kinds = (exp.Except, exp.Intersect)
+    compound = query.parent
+    if not isinstance(compound, kinds) or compound.expression is not query:
+        return None
+    left: exp.Expr = compound.this
+    while isinstance(left, kinds):
+        left = left.this
+    return left
 
 
 def _is_lumped(query: exp.Select) -> bool:
@@ -175,17 +193,29 @@ def _compared(
 
 
 def _of_members(
-    operand: exp.In, query: exp.Select, inner: SelectTerms, outer: SelectTerms
+    operand: exp.In | None,
+    row: Sequence[exp.Expression],
+    query: exp.Select,
+    inner: SelectTerms,
+    outer: SelectTerms,
 ) -> Iterator[Edit]:
-    """What is implied for the subquery of IN."""
+    """What is implied for the subquery of IN, or for the right side of EXCEPT.
+
+    Args:
+        operand: IN; None for EXCEPT and INTERSECT, to which NULLs are equal.
+        row: what is compared with the rows of the query.
+        query: the query.
+        inner: its conditions.
+        outer: those of the SELECT whose rows are compared.
+    """
     derived = passed_on(query, inner.scope, inner.catalog)
     if derived is None:
         return
-    row = operand.this.expressions if isinstance(operand.this, exp.Tuple) else [operand.this]
-    positive = any(one.owner is None for one in [_term_of(outer, operand)] if one is not None)
+    term = None if operand is None else _term_of(outer, operand)
+    positive = term is not None and term.owner is None
     pseudo = Item(None, body=query, derived=derived)
     for mine, column in zip(row, query.expressions, strict=False):
-        other = _side(outer, mine)
+        other = _side(outer, mine.this if isinstance(mine, exp.Alias) else mine)
         named = column.alias_or_name
         if other is None or not _is_worth_it(inner, column):
             continue
@@ -250,14 +280,14 @@ def _is_total(
     other: Side,
     inner: SelectTerms,
     column: exp.Expression,
-    operand: exp.In,
+    operand: exp.In | None,
 ) -> bool:
     """Whether IN is never NULL, so that it is the same without rows that nothing equals.
 
     ON is asked of rows that WHERE leaves out; where there is no row, an aggregate has one of NULLs.
     """
     mine = _side(inner, column.this if isinstance(column, exp.Alias) else column)
-    clause = operand.find_ancestor(exp.Where, exp.Join, exp.Select)
+    clause = None if operand is None else operand.find_ancestor(exp.Where, exp.Join, exp.Select)
     of_rows = isinstance(clause, exp.Where) or not (
         isinstance(clause, exp.Join) or _is_lumped(outer.node)
     )

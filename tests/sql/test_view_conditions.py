@@ -300,6 +300,13 @@ IMPLIED = [
             " (SELECT name FROM sessions WHERE (user_id = 'ann')))"
         ),
     ),
+    (
+        f"{OF_ANN} EXCEPT SELECT session_id FROM events{{}}",
+        (
+            """ WHERE ("events"."session_id" IN"""
+            " (SELECT session_id FROM sessions WHERE (user_id = 'ann')))"
+        ),
+    ),
     # LIMIT may end the reading early.
     (
         "SELECT 1 FROM sessions WHERE session_id NOT IN (SELECT session_id FROM events{}) LIMIT 3",
@@ -360,6 +367,9 @@ NOT_IMPLIED = [
         " WHERE k.a = 'x' AND s.session_id NOT IN (SELECT session_id FROM events)"
     ),
     "SELECT count(*), session_id IN (SELECT session_id FROM events) FROM sessions WHERE user_id = 'ann'",
+    "SELECT user_id FROM sessions WHERE user_id = 'ann' EXCEPT SELECT session_id FROM events",
+    "SELECT max(x), session_id FROM sessions WHERE user_id = 'a' EXCEPT SELECT 1, session_id FROM events",
+    f"{OF_ANN} UNION SELECT session_id FROM events",
     # ON is asked of rows that WHERE leaves out.
     (
         "SELECT 1 FROM sessions s LEFT JOIN keys k ON s.session_id IN (SELECT session_id FROM events)"

@@ -351,6 +351,11 @@ IMPLIED = {
         "SELECT * FROM {{sessions}} WHERE user_id = 'ann' AND session_id IN (SELECT session_id"
         " FROM {{events}} WHERE author = 'user' AND session_id IN (SELECT session_id FROM {v}))"
     ),
+    "EXCEPT": (OF_A_USER + " EXCEPT SELECT v.session_id FROM {v} v WHERE v.session_id > '5'"),
+    "INTERSECT": (
+        "SELECT name, session_id AS id FROM {{sessions}} WHERE user_id = 'ann' INTERSECT"
+        " SELECT session_name, session_id FROM {v} EXCEPT SELECT name, 'x' FROM {{events}}"
+    ),
     "NATURAL JOIN": "SELECT session_name FROM (" + OF_A_USER + ") NATURAL JOIN {v}",
     "NATURAL LEFT JOIN": (
         "WITH mine AS (" + OF_A_USER + ") SELECT session_name FROM mine NATURAL LEFT JOIN {v}"
