@@ -147,6 +147,22 @@ _LONGEST_HEAD: Final = 100 * 1024
 """Bytes of the head of a response, as in httpcore."""
 
 
+class Answer(NamedTuple):
+    """A response whose body has yet to be read.
+
+    Attributes:
+        status: the HTTP status.
+        headers: as they came.
+        body: its bytes as they come; closing it before their end closes the connection.
+        stream: what it comes over.
+    """
+
+    status: int
+    headers: Headers
+    body: Iterator[bytes]
+    stream: httpcore.NetworkStream
+
+
 class DirectConnection(httpcore.ConnectionInterface):
     """A connection to an origin itself, not through a proxy; for one request at a time.
 
@@ -178,27 +194,42 @@ class DirectConnection(httpcore.ConnectionInterface):
         Raises:
             httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError: there is none.
         """
+        body: Any = request.stream
         timeouts = request.extensions.get("timeout", {})
+        answer = self.ask(request.method, request.url.target, request.headers, body, timeouts)
+        return httpcore.Response(
+            answer.status,
+            headers=answer.headers,
+            content=answer.body,
+            extensions={"network_stream": answer.stream},
+        )
+
+    def ask(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        body: Iterable[bytes],
+        timeouts: Mapping[str, float | None],
+    ) -> Answer:
+        """As ``handle_request``, without the cost of httpcore's classes."""
         self._idle_until = None
         stream = self._stream or self._open(timeouts.get("connect"))
         try:
-            self._send(stream, request, timeouts.get("write"))
+            head = h11.Request(method=method, target=target, headers=headers)
+            self._send(stream, head, body, timeouts.get("write"))
         except httpcore.WriteError:
             pass  # Who refuses a request may answer before it has read all of it.
         except h11.LocalProtocolError as error:
             raise httpcore.LocalProtocolError(str(error)) from error
         wait = timeouts.get("read")
-        head = self._event(stream, wait)
-        while isinstance(head, h11.InformationalResponse):
-            head = self._event(stream, wait)
-        if not isinstance(head, h11.Response):
+        event = self._event(stream, wait)
+        while isinstance(event, h11.InformationalResponse):
+            event = self._event(stream, wait)
+        if not isinstance(event, h11.Response):
             raise httpcore.RemoteProtocolError("The connection ended before a response.")
-        return httpcore.Response(
-            head.status_code,
-            headers=head.headers.raw_items(),
-            content=_DirectBody(self._body(stream, wait), self._response_closed),
-            extensions={"network_stream": stream},
-        )
+        raw = event.headers.raw_items()
+        return Answer(event.status_code, raw, self._body(stream, wait), stream)
 
     def _open(self, timeout: float | None) -> httpcore.NetworkStream:
         host = self._origin.host.decode("ascii")
@@ -209,13 +240,13 @@ class DirectConnection(httpcore.ConnectionInterface):
         return stream
 
     def _send(
-        self, stream: httpcore.NetworkStream, request: httpcore.Request, timeout: float | None
+        self,
+        stream: httpcore.NetworkStream,
+        head: h11.Request,
+        body: Iterable[bytes],
+        timeout: float | None,
     ) -> None:
-        head = h11.Request(
-            method=request.method, target=request.url.target, headers=request.headers
-        )
         stream.write(self._state.send(head) or b"", timeout)
-        body: Iterable[bytes] = request.stream  # type: ignore[assignment]  # Also of AsyncIterable.
         for chunk in filter(None, body):
             stream.write(self._state.send(h11.Data(data=chunk)) or b"", timeout)
         end = self._state.send(h11.EndOfMessage())
@@ -237,16 +268,13 @@ class DirectConnection(httpcore.ConnectionInterface):
             self._state.receive_data(data)
 
     def _body(self, stream: httpcore.NetworkStream, timeout: float | None) -> Iterator[bytes]:
-        """The bytes of the response's body as they come."""
+        """The bytes of the response's body as they come; then the connection is idle."""
         try:
             while isinstance(event := self._event(stream, timeout), h11.Data):
                 yield bytes(event.data)
-        except BaseException:
+        except BaseException:  # Also of who closes the generator before its end.
             self.close()
             raise
-
-    def _response_closed(self) -> None:
-        """The response is done with: the connection is idle, or it cannot be used again."""
         state = self._state
         done = state.our_state is h11.DONE and state.their_state is h11.DONE
         # What came with the response and is no part of it would be read as the next response.
@@ -274,80 +302,6 @@ class DirectConnection(httpcore.ConnectionInterface):
         return over or bool(self._stream.get_extra_info("is_readable"))
 
 
-class _DirectBody:
-    """The body of a response, as httpcore has one.
-
-    Args:
-        pieces: its bytes as they come.
-        close: to be called when it is done with, read or not.
-    """
-
-    def __init__(self, pieces: Iterator[bytes], close: Callable[[], None]) -> None:
-        self._pieces = pieces
-        self.close = close
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._pieces
-
-
-_MEANINGS: Final[Mapping[type[Exception], type[httpx.TransportError]]] = {
-    getattr(httpcore, name): getattr(httpx, name)
-    for name in (
-        "ConnectError",
-        "ConnectTimeout",
-        "LocalProtocolError",
-        "PoolTimeout",
-        "ProxyError",
-        "ReadError",
-        "ReadTimeout",
-        "RemoteProtocolError",
-        "UnsupportedProtocol",
-        "WriteError",
-        "WriteTimeout",
-    )
-}
-
-
-HTTPCORE_ERRORS: Final = tuple(_MEANINGS)
-"""The errors that ``as_httpx`` knows."""
-
-
-def as_httpx(error: Exception) -> httpx.TransportError:
-    """The error of httpx for one of ``HTTPCORE_ERRORS``."""
-    kind = next(meaning for known, meaning in _MEANINGS.items() if isinstance(error, known))
-    return kind(str(error))
-
-
-class ResponseBody(httpx.SyncByteStream):
-    """The body of a response.
-
-    Args:
-        stream: of httpcore.
-        closed: called once when it was closed.
-    """
-
-    def __init__(self, stream: Any, closed: Callable[[], None]) -> None:
-        self._stream: Iterable[bytes] = stream
-        self._closed: Callable[[], None] | None = closed
-
-    def __iter__(self) -> Iterator[bytes]:
-        """The bytes as they come; raises httpx.TransportError."""
-        try:
-            yield from self._stream
-        except HTTPCORE_ERRORS as error:
-            raise as_httpx(error) from error
-
-    def close(self) -> None:
-        """Gives the connection back; one whose response was not read to its end is closed."""
-        closed, self._closed = self._closed, None
-        if closed is None:
-            return
-        try:
-            self._stream.close()  # type: ignore[attr-defined]  # Of httpcore's streams.
-        finally:
-            closed()
-
-
 class Received(NamedTuple):
     """A response whose body has yet to be read, as ``httpx.Response`` is one.
 
@@ -360,24 +314,12 @@ class Received(NamedTuple):
 
     status_code: int
     headers: Mapping[str, str]
-    stream: ResponseBody
+    stream: httpx.SyncByteStream
     extensions: Mapping[str, Any]
 
     def close(self) -> None:
         """Gives the connection back."""
         self.stream.close()
-
-
-def headers_of(raw: Headers) -> dict[str, str]:
-    """Headers as httpx reads them; those of one name are joined."""
-    headers: dict[str, str] = {}
-    try:
-        for name, value in raw:
-            key, text = name.decode("ascii").lower(), value.decode()
-            headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    except UnicodeDecodeError:
-        return {name.lower(): value for name, value in httpx.Headers(raw).items()}
-    return headers
 
 
 # Bodies

@@ -156,7 +156,7 @@ class Exchange:
             if not self._client.enter(self):
                 return None
             self._admitted = self._sender.admit_at_once(self._call.kind)
-            connection = way.connections.take(way.url) if self._admitted else None
+            connection = way.connections.take(way.place) if self._admitted else None
             if connection is None:
                 return None
             return self._ask(self._short(way, connection), look)
@@ -286,8 +286,9 @@ class Exchange:
         headers = [(b"Host", way.host)]
         for name, value in self._headers().items():
             headers.append((name.encode("ascii"), value.encode("ascii")))
-        extensions = {"timeout": self._client.timeout}
-        return partial(way.connections.get, way.url, headers, extensions, connection)
+        return partial(
+            way.connections.get, way.place, way.target, headers, self._client.timeout, connection
+        )
 
     def _headers(self) -> dict[str, str]:
         """All headers but Host."""

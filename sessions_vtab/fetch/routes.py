@@ -15,7 +15,7 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib import request as environment
@@ -23,23 +23,35 @@ from urllib import request as environment
 import httpcore
 import httpx
 
-from sessions_vtab.fetch.connection import (
-    HTTPCORE_ERRORS,
-    DirectConnection,
-    Headers,
-    Received,
-    ResponseBody,
-    TimedBackend,
-    as_httpx,
-    headers_of,
-)
+from sessions_vtab.fetch.connection import DirectConnection, Headers, Received, TimedBackend
 from sessions_vtab.fetch.endpoint import is_loopback
 
 KEEP_ALIVE: Final = 30.0
 """Seconds for which an idle connection is kept."""
 
-_Place: TypeAlias = tuple[bytes, bytes, int]
+Place: TypeAlias = tuple[bytes, bytes, int]
 """Scheme, host and port."""
+
+_PORTS: Final = {b"http": 80, b"https": 443}
+
+
+_MEANINGS: Final[Mapping[type[Exception], type[httpx.TransportError]]] = {
+    getattr(httpcore, name): getattr(httpx, name)
+    for name in (
+        "ConnectError",
+        "ConnectTimeout",
+        "LocalProtocolError",
+        "PoolTimeout",
+        "ProxyError",
+        "ReadError",
+        "ReadTimeout",
+        "RemoteProtocolError",
+        "UnsupportedProtocol",
+        "WriteError",
+        "WriteTimeout",
+    )
+}
+_ERRORS: Final = tuple(_MEANINGS)
 
 
 class Connections(httpx.BaseTransport):
@@ -52,7 +64,7 @@ class Connections(httpx.BaseTransport):
     def __init__(self, connect: Callable[[httpcore.Origin], httpcore.ConnectionInterface]) -> None:
         self._connect = connect
         self._lock = threading.Lock()
-        self._idle: dict[_Place, list[tuple[float, httpcore.ConnectionInterface]]] = {}
+        self._idle: dict[Place, list[tuple[float, httpcore.ConnectionInterface]]] = {}
         self._closed = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -71,34 +83,49 @@ class Connections(httpx.BaseTransport):
             content=body,
             extensions=request.extensions,
         )
-        response, stream = self._send(sent)
+        origin = url.origin
+        response, stream = self._send(sent, (origin.scheme, origin.host, origin.port))
         return httpx.Response(
             response.status, headers=response.headers, stream=stream, extensions=response.extensions
         )
 
     def get(
         self,
-        url: httpcore.URL,
+        place: Place,
+        target: bytes,
         headers: Headers,
-        extensions: dict[str, Any],
+        timeouts: Mapping[str, float | None],
         connection: httpcore.ConnectionInterface | None = None,
     ) -> Received:
-        """As ``handle_request`` for a GET, without the cost of httpx's classes.
+        """As ``handle_request`` for a GET, without the cost of httpx's classes, and httpcore's.
 
         Args:
-            url: as it goes out.
+            place: where it goes.
+            target: what follows the host in its URL.
             headers: all of them, with Host.
-            extensions: of httpcore, such as ``timeout``.
+            timeouts: in seconds, as httpcore's extension ``timeout`` has them.
             connection: that of ``take``; None: the one that is found, or a new one.
         """
-        request = httpcore.Request("GET", url, extensions=extensions)
-        request.headers = headers  # Given as an argument, each would be examined once more.
-        response, body = self._send(request, connection)
-        return Received(response.status, headers_of(response.headers), body, response.extensions)
-
-    def take(self, url: httpcore.URL) -> httpcore.ConnectionInterface | None:
-        """A connection to the host of a URL that ``get`` may use; None if none is idle."""
-        return self._take(_place(url))
+        connection = connection or self.take(place) or self._connect(httpcore.Origin(*place))
+        if not isinstance(connection, DirectConnection):
+            request = httpcore.Request(
+                "GET", _url_of(place, target), headers=headers, extensions={"timeout": timeouts}
+            )
+            response, through = self._send(request, place, connection)
+            return Received(
+                response.status, _headers_of(response.headers), through, response.extensions
+            )
+        try:
+            answer = connection.ask(b"GET", target, headers, (), timeouts)
+        except _ERRORS as error:
+            connection.close()
+            raise _as_httpx(error) from error
+        except BaseException:
+            connection.close()
+            raise
+        body = _ResponseBody(answer.body, partial(self._put_back, place, connection))
+        extensions = {"network_stream": answer.stream}
+        return Received(answer.status, _headers_of(answer.headers), body, extensions)
 
     def close(self) -> None:
         """Closes idle connections at once, those in use when their responses have been read."""
@@ -110,21 +137,23 @@ class Connections(httpx.BaseTransport):
             connection.close()
 
     def _send(
-        self, request: httpcore.Request, connection: httpcore.ConnectionInterface | None = None
-    ) -> tuple[httpcore.Response, ResponseBody]:
-        place = _place(request.url)
-        connection = connection or self._take(place) or self._connect(request.url.origin)
+        self,
+        request: httpcore.Request,
+        place: Place,
+        connection: httpcore.ConnectionInterface | None = None,
+    ) -> tuple[httpcore.Response, _ResponseBody]:
+        connection = connection or self.take(place) or self._connect(request.url.origin)
         try:
             response = connection.handle_request(request)
-        except HTTPCORE_ERRORS as error:
+        except _ERRORS as error:
             connection.close()
-            raise as_httpx(error) from error
+            raise _as_httpx(error) from error
         except BaseException:
             connection.close()
             raise
-        return response, ResponseBody(response.stream, partial(self._put_back, place, connection))
+        return response, _ResponseBody(response.stream, partial(self._put_back, place, connection))
 
-    def _take(self, place: _Place) -> httpcore.ConnectionInterface | None:
+    def take(self, place: Place) -> httpcore.ConnectionInterface | None:
         """The idle connection that was used last; None if there is none that is still good."""
         while True:
             with self._lock:
@@ -137,7 +166,7 @@ class Connections(httpx.BaseTransport):
                 return connection
             connection.close()
 
-    def _put_back(self, place: _Place, connection: httpcore.ConnectionInterface) -> None:
+    def _put_back(self, place: Place, connection: httpcore.ConnectionInterface) -> None:
         """Keeps a connection whose response was closed, if the next request can use it."""
         now = time.monotonic()
         expired = None
@@ -154,9 +183,58 @@ class Connections(httpx.BaseTransport):
             expired.close()
 
 
-def _place(url: httpcore.URL) -> _Place:
-    origin = url.origin
-    return origin.scheme, origin.host, origin.port
+class _ResponseBody(httpx.SyncByteStream):
+    """The body of a response.
+
+    Args:
+        stream: of httpcore.
+        closed: called once when it was closed.
+    """
+
+    def __init__(self, stream: Any, closed: Callable[[], None]) -> None:
+        self._stream: Iterable[bytes] = stream
+        self._closed: Callable[[], None] | None = closed
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The bytes as they come; raises httpx.TransportError."""
+        try:
+            yield from self._stream
+        except _ERRORS as error:
+            raise _as_httpx(error) from error
+
+    def close(self) -> None:
+        """Gives the connection back; one whose response was not read to its end is closed."""
+        closed, self._closed = self._closed, None
+        if closed is None:
+            return
+        try:
+            self._stream.close()  # type: ignore[attr-defined]  # Of httpcore's streams.
+        finally:
+            closed()
+
+
+def _headers_of(raw: Headers) -> dict[str, str]:
+    """Headers as httpx reads them; those of one name are joined."""
+    headers: dict[str, str] = {}
+    try:
+        for name, value in raw:
+            key, text = name.decode("ascii").lower(), value.decode()
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    except UnicodeDecodeError:
+        return {name.lower(): value for name, value in httpx.Headers(raw).items()}
+    return headers
+
+
+def _as_httpx(error: Exception) -> httpx.TransportError:
+    """The error of httpx for one of httpcore's ``_ERRORS``."""
+    kind = next(meaning for known, meaning in _MEANINGS.items() if isinstance(error, known))
+    return kind(str(error))
+
+
+def _url_of(place: Place, target: bytes) -> httpcore.URL:
+    scheme, host, port = place
+    named = None if port == _PORTS[scheme] else port
+    return httpcore.URL(scheme=scheme, host=host, port=named, target=target)
 
 
 _LONGEST = 65_536
@@ -189,12 +267,14 @@ class Shortcut(NamedTuple):
 
     Attributes:
         connections: to send it over.
-        url: for ``Connections.get``.
+        place: for ``Connections.get``.
+        target: likewise.
         host: value of the header Host.
     """
 
     connections: Connections
-    url: httpcore.URL
+    place: Place
+    target: bytes
     host: bytes
 
 
@@ -216,7 +296,7 @@ class Routes:
         self._direct = direct
         self._proxied = proxied
         self._bypass = dict(bypass or {})
-        self._known: dict[str, tuple[httpx.BaseTransport, httpx.URL]] = {}
+        self._known: dict[str, tuple[httpx.BaseTransport, Place, bytes]] = {}
 
     def transport_for(self, url: httpx.URL) -> httpx.BaseTransport:
         """Through the proxy of the URL's scheme, except to loopback and what NO_PROXY names."""
@@ -232,25 +312,17 @@ class Routes:
         done once for each origin.
         """
         end = end_of_origin(url)
-        transport, origin = self._known.get(url[:end]) or self._note(url[:end])
+        transport, place, host = self._known.get(url[:end]) or self._note(url[:end])
         if not isinstance(transport, Connections):
             return None
-        return Shortcut(
-            transport,
-            httpcore.URL(
-                scheme=origin.raw_scheme,
-                host=origin.raw_host,
-                port=origin.port,
-                target=url[end:],
-            ),
-            origin.netloc,
-        )
+        return Shortcut(transport, place, url[end:].encode("ascii"), host)
 
-    def _note(self, text: str) -> tuple[httpx.BaseTransport, httpx.URL]:
+    def _note(self, text: str) -> tuple[httpx.BaseTransport, Place, bytes]:
         url = httpx.URL(text)
         if len(self._known) >= _MOST_ORIGINS:
             self._known.clear()
-        known = self._known[text] = self.transport_for(url), url
+        place = url.raw_scheme, url.raw_host, url.port or _PORTS[url.raw_scheme]
+        known = self._known[text] = self.transport_for(url), place, url.netloc
         return known
 
     def close(self) -> None:

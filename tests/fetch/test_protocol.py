@@ -216,13 +216,14 @@ def test_the_user_stops_what_arrives_all_the_time():
 def test_what_interrupts_a_body_ends_its_connection(kind):
     server = Server("HTTP/1.1 200 OK|Content-Length: 9||{}")
     with listening(server.serve) as url, closing(Connections(ours)) as connections:
-        response = connections.get(url, [(b"Host", b"h")], {})
+        place = (b"http", b"127.0.0.1", url.port)
+        response = connections.get(place, b"/a", [(b"Host", b"h")], {})
         pieces = iter(response.stream)
         assert next(pieces) == b"{}"
         with pytest.raises(kind):
             pieces.throw(kind())
         response.close()
-        assert connections.take(url) is None
+        assert connections.take(place) is None
 
 
 def test_an_error_is_not_its_own_cause():
@@ -236,7 +237,7 @@ def test_an_error_is_not_its_own_cause():
         return DirectConnection(origin, Broken(), TRUSTED, KEEP_ALIVE)
 
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # It has no text.
-        Connections(connect).get(httpcore.URL("http://h/"), [(b"Host", b"h")], {})
+        Connections(connect).get((b"http", b"h", 80), b"/", [(b"Host", b"h")], {})
     assert caught.value.__cause__ is None
 
 
@@ -258,5 +259,5 @@ def test_a_connection_whose_tls_fails_is_closed():
         return DirectConnection(origin, Network(), TRUSTED, KEEP_ALIVE)
 
     with pytest.raises(KeyboardInterrupt):
-        Connections(connect).get(httpcore.URL("https://h/"), [(b"Host", b"h")], {})
+        Connections(connect).get((b"https", b"h", 443), b"/", [(b"Host", b"h")], {})
     assert len(closed) == 1

@@ -68,8 +68,8 @@ def connections(network) -> Connections:
 
 def ask(connections, host="h"):
     """The response, whose body is not read yet."""
-    url = httpcore.URL(scheme="http", host=host, port=None, target="/a")
-    return connections.get(url, [(b"Host", host.encode())], {})
+    named = host.encode()
+    return connections.get((b"http", named, 80), b"/a", [(b"Host", named)], {})
 
 
 def answered(connections, host="h"):
