@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -269,11 +270,12 @@ class Connection(apsw.Connection):
 
         APSW puts SQLite's words for it, "SQL logic error", in the place of that.
         """
+        handled = sys.exc_info()[1]  # The block's, or that of a handler around it.
         try:
             return super().__exit__(etype, evalue, etraceback)
         except apsw.Error as error:
             refused = error.__context__
-            if isinstance(refused, SessionsError) and refused is not evalue:
+            if isinstance(refused, SessionsError) and refused not in (evalue, handled):
                 raise refused from None
             raise
 

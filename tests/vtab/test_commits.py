@@ -100,6 +100,23 @@ class TestTheEndOfAWithBlock:
 
         assert writes_sent(memory) == []
 
+    def test_raises_what_sqlite_says_of_its_own_tables(self, memory: Connection) -> None:
+        """Not what was handled before, which has nothing to do with it."""
+        memory.execute("INSERT INTO sessions(name) VALUES ('taken')")
+        memory.execute("PRAGMA foreign_keys = ON")
+        memory.execute("CREATE TEMP TABLE a(id PRIMARY KEY)")
+        memory.execute("CREATE TEMP TABLE b(a REFERENCES a(id) DEFERRABLE INITIALLY DEFERRED)")
+
+        def insert_after_an_error() -> None:
+            try:
+                memory.execute("INSERT INTO sessions(name) VALUES ('taken')")
+            except ConflictError:
+                with memory:
+                    memory.execute("INSERT INTO temp.b VALUES (3)")
+
+        with pytest.raises(apsw.ConstraintError, match="FOREIGN KEY"):
+            insert_after_an_error()
+
 
 class TestSeveralSources:
     def test_are_written_in_one_transaction(self, opened: Callable[..., Connection]) -> None:
