@@ -51,34 +51,33 @@ def with_view_conditions(
         numbering: of its parameters, which are ``?N`` in what is returned.
         catalog: what its names mean.
     """
+    source = _source(text, tokens, kind, numbering)
     for walk, times in _ROUNDS:
         for _ in range(times):
-            edited = _edited(text, tokens, kind, numbering, catalog, walk)
+            edited = text if source is None else _edited(source, catalog, walk)
             if edited is text:
                 break
             text, tokens = edited, tokenize(edited)
-            kind, numbering = classify(tokens), number(tokens)
+            source = _source(text, tokens, classify(tokens), number(tokens))
     return text
 
 
-def _edited(
-    text: str,
-    tokens: Sequence[Token],
-    kind: StatementKind,
-    numbering: Numbering,
-    catalog: Catalog,
-    kind_of_walk: type[TermsWalk],
-) -> str:
+def _source(
+    text: str, tokens: Sequence[Token], kind: StatementKind, numbering: Numbering
+) -> ParsedStatement | None:
     pairs = partners(tokens)
     parsed = read(tokens, kind, numbering.numbers, pairs)
-    if parsed is None:
-        return text
-    walk = kind_of_walk(ParsedStatement(text, tokens, numbering, pairs, parsed), catalog)
-    walk.statement(parsed.tree)
+    return None if parsed is None else ParsedStatement(text, tokens, numbering, pairs, parsed)
+
+
+def _edited(source: ParsedStatement, catalog: Catalog, kind_of_walk: type[TermsWalk]) -> str:
+    walk = kind_of_walk(source, catalog)
+    walk.statement(source.parsed.tree)
     if not walk.edits:
-        return text
-    edits = [*numbering.edits(tokens), *dict.fromkeys(walk.edits)]
-    return apply(text, [*edits, *keep_column_names(text, tokens, pairs, edits)])
+        return source.text
+    edits = [*source.numbering.edits(source.tokens), *dict.fromkeys(walk.edits)]
+    names = keep_column_names(source.text, source.tokens, source.pairs, edits)
+    return apply(source.text, [*edits, *names])
 
 
 class _ViewWalk(TermsWalk):
