@@ -121,23 +121,23 @@ class RestResource(ScanRequests):
         fan_out = next((one for one in self.capability.paths if one.fans_out), None)
         if not self.sublist or fan_out in {None, scan.path} or len(reading.asked) < _MANY:
             return reading
-        whole = replace(scan, path=fan_out, order=(), limit=None)
-        lists = Reading(tuple(self.lists(whole, spread)), lists=True)
-        return replace(reading, asked=tuple(self._of_known(reading.asked, lists, reader)))
+        return replace(reading, asked=tuple(self._of_known(reading.asked, reader)))
 
-    def _of_known(self, asked: Sequence[Asked], lists: Reading, reader: Reader) -> Sequence[Asked]:
-        """Of many lists those whose parents are there, if a few pages of all parents tell.
+    def _of_known(self, asked: Sequence[Asked], reader: Reader) -> Sequence[Asked]:
+        """Of many lists those whose parents are there, if a few pages of their lists tell.
 
         Keys may come from elsewhere, as from a table of the user, and most be of no parent. Those
         that are hidden from the list have rows, too.
         """
-        if self.owner.hides is not None:
+        holders = self.parent.holders_of([one.places for one in asked])
+        most = len(asked) // _KEYS_PER_PAGE
+        if self.owner.hides is not None or len(holders) > most:
             return asked
         known, own = set[tuple[str, ...]](), self.parent.own
-        scan = Scan(self.parent.capability.paths[-1])
+        scan, lists = Scan(self.parent.capability.paths[-1]), Reading(tuple(holders), lists=True)
         with closing(self.parent.items_of(lists, scan, reader)) as pages:
             for number, page in enumerate(pages, 1):
-                if number > len(asked) // _KEYS_PER_PAGE:
+                if number > most:
                     return asked
                 for one in page:
                     places = self.items.places(one.item, one.frame)

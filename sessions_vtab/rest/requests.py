@@ -256,6 +256,11 @@ class ScanRequests(Resource):
         scopes = {tuple(one[place] for place in places) for one in keys}
         return [dict(zip(places, one, strict=True)) for one in sorted(scopes)]
 
+    def holders_of(self, keys: Sequence[Places]) -> list[Asked]:
+        """The lists that hold the rows of some keys, each with all its rows."""
+        whole = Scan(self.capability.paths[-1])
+        return [Asked(self.list_call(one, whole), one) for one in self._scopes_of(keys)]
+
     def _unlisted(self, spec: List, scan: Scan) -> bool:
         return (
             bool(spec.each)

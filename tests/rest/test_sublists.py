@@ -289,6 +289,36 @@ def test_several_conditions_on_a_scope_hold_together(where: str, asked: list[str
     assert rows == [(one.split("/")[1],) for one in asked]
 
 
+@pytest.mark.parametrize("shelves", [("a",), ("c",), ("b", "c"), ("c", "d")])
+def test_of_many_keys_those_of_no_parent_request_nothing_in_any_scope(
+    shelves: tuple[str, ...],
+) -> None:
+    """Which parents are there is looked up where the keys are, not in the source's own scopes."""
+    sent = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        sent.append(request.url.path)
+        if request.url.path.count("/") == 1:
+            return httpx.Response(200, json={"books": [{"id": "5"}, {"id": "7"}, {"id": "x"}]})
+        return httpx.Response(200, json={"pages": [{"no": 1}]})
+
+    source = {
+        "backend": Shelves,
+        "base_url": "http://127.0.0.1:1",
+        "transport": httpx.MockTransport(server),
+    }
+    names = [f"shelves/{shelf}/books/{book}" for shelf in shelves for book in range(120)]
+    marks = ", ".join("?" * len(names))
+    with connect(sources={"s": source}, config=os.devnull) as db:
+        sql = f"SELECT shelf, id FROM pages WHERE book_name IN ({marks})"
+        rows = db.execute(sql, names).fetchall()
+
+    there = [(shelf, book) for shelf in shelves for book in ("5", "7")]
+    assert sorted(rows) == there
+    lists = [f"/{shelf}" for shelf in shelves]
+    assert sorted(sent) == sorted([*lists, *(f"/{shelf}/{book}/pages" for shelf, book in there)])
+
+
 def test_conditions_that_no_value_meets_request_nothing_of_a_table_without_a_list() -> None:
     things = replace(Things.tables[0], list=None)
     backend = type("Unlisted", (Things,), {"tables": (things,), "readers": {}})
