@@ -53,11 +53,11 @@ def accept(column: Column, value: Value, where: str) -> Value:
 
 
 def check_choice(column: Column, value: Value, where: str) -> None:
-    """Raises InvalidValueError if the column can be set to some values, and this is none of them.
+    """Raises InvalidValueError if the column can be set to some values, and this is not among them.
 
     Args:
         column: the column.
-        value: what a statement sets it to; NULL is none of them.
+        value: what a statement sets it to; NULL is never among them.
         where: ``source.table.column``, for the error.
     """
     if not column.choices or value in column.choices:
