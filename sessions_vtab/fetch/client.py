@@ -309,9 +309,9 @@ class ClientHandle:
         """Gives it back, once; the last one closes threads and sockets."""
         try:
             client = self.client
-        except UnsupportedError:
+            del self.client
+        except (UnsupportedError, AttributeError):  # Another thread may have closed it.
             return
-        del self.client
         _give_back(client)
 
 
