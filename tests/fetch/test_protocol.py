@@ -261,3 +261,49 @@ def test_a_connection_whose_tls_fails_is_closed():
     with pytest.raises(KeyboardInterrupt):
         Connections(connect).get((b"https", b"h", 443), b"/", [(b"Host", b"h")], {})
     assert len(closed) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "name", "host"),
+    [
+        ("https://h.example/a", ("h.example", 443), "h.example", "h.example"),
+        ("https://h.example:8443/a", ("h.example", 8443), "h.example", "h.example:8443"),
+        ("https://[::1]:8443/a", ("::1", 8443), "::1", "[::1]:8443"),
+        (
+            "https://b\u00fccher.example/a",
+            ("xn--bcher-kva.example", 443),
+            *["xn--bcher-kva.example"] * 2,
+        ),
+    ],
+)
+def test_tls_is_spoken_with_the_host_of_the_url(url, address, name, host):
+    asked = []
+
+    class Stream(httpcore.NetworkStream):
+        answer = OK.replace("|", "\r\n").encode()
+
+        def start_tls(self, ssl_context, server_hostname=None, timeout=None):
+            asked.append(server_hostname)
+            return self
+
+        def write(self, buffer, timeout=None):
+            asked.append(re.search(rb"Host: (\S+)", buffer)[1].decode())
+
+        def read(self, max_bytes, timeout=None):
+            return self.answer
+
+        def get_extra_info(self, info):
+            return None
+
+        def close(self):
+            pass
+
+    class Network(httpcore.NetworkBackend):
+        def connect_tcp(self, host, port, *_args, **_more):
+            asked.append((host, port))
+            return Stream()
+
+    connections = Connections(lambda one: DirectConnection(one, Network(), TRUSTED, KEEP_ALIVE))
+    response = connections.handle_request(httpx.Request("GET", url))
+    assert read_body(response, 10) == b"{}"
+    assert asked == [address, name, host]
