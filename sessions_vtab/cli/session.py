@@ -153,7 +153,7 @@ class ScriptSession:
     @contextmanager
     def _guarded(self, statement: lexer.Statement, number: int) -> Iterator[None]:
         try:
-            with told(self._connection, statement.text, help_command):
+            with describing_errors(self._connection, statement.text, help_command):
                 yield
         except UnicodeEncodeError as error:
             raise Failed(f"Error: {unwritable(error)}") from None
@@ -195,7 +195,9 @@ def _statements(text: str) -> Iterator[lexer.Statement]:
 
 
 @contextmanager
-def told(connection: Connection, sql: str, help_command: Callable[[], str]) -> Iterator[None]:
+def describing_errors(
+    connection: Connection, sql: str, help_command: Callable[[], str]
+) -> Iterator[None]:
     """A block that works for a statement: what fails there is ``Failed``, as ``described``.
 
     That goes for errors that say what is wrong: of this package, of SQLite, and bugs of a known

@@ -28,7 +28,7 @@ from sessions_vtab.cli.display import (
 from sessions_vtab.cli.execution import progress_of
 from sessions_vtab.cli.formats import FORMATS, automatic
 from sessions_vtab.cli.pages import text as page_text
-from sessions_vtab.cli.session import told
+from sessions_vtab.cli.session import describing_errors
 from sessions_vtab.cli.settings import ShellSettings
 from sessions_vtab.cli.sources import checked, listed, require
 from sessions_vtab.cli.streams import fitted
@@ -303,7 +303,7 @@ class Commands(ShellSettings):
     def _telling(self, sql: str) -> Iterator[None]:
         """A block that works for a statement: what fails is told with its place and hints."""
         try:
-            with told(self._connection, sql, lambda: ".help"):
+            with describing_errors(self._connection, sql, lambda: ".help"):
                 yield
         except Failed as error:
             self.stdout.flush()
