@@ -64,7 +64,7 @@ def read_sessions(
     return SessionsSource(url, table, where, sessions_where, columns, size).read()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SessionsSource(DataSource):
     """One table of one source. Arguments: as for ``read_sessions``."""
 
@@ -113,7 +113,7 @@ class SessionsSource(DataSource):
         return split(self._source, self.table, sessions_where=self.sessions_where, size=self.size)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class _Task(DataSourceTask):
     """The rows of one part."""
 

@@ -200,15 +200,20 @@ def _syntax(word: str, _: str, _sql: str, _names: Names) -> Problem:
 
 def _incomplete(_name: str, _: str, sql: str, _names: Names) -> Problem:
     last = sql.rstrip().rstrip(";").rstrip().rpartition("\n")[2].split()[-1:]
-    where = f" after {last[0]!r}" if last else ""
+    where = f" after {_ending(last[0])!r}" if last else ""
     hint = "Is a value, a name or a closing bracket missing?"
     return Problem(f"The statement ends too early{where}.", hint)
+
+
+def _ending(word: str) -> str:
+    """The end of a word, which can be a list of values without blanks."""
+    return word if len(word) <= _AROUND else f"..{word[-_AROUND:]}"
 
 
 def _no_token(token: str, _: str, _sql: str, _names: Names) -> Problem:
     closing = {"'": "'", '"': '"', "`": "`", "[": "]"}.get(token[:1])
     if closing is None:
-        return Problem(f"{token!r} is not part of SQL.", "", token)
+        return Problem(f"{token!r:.60} is not part of SQL.", "", token)
     hint = f"A quote within it is written twice: {closing * 2}." if closing != "]" else ""
     what = f"What begins with {token[:1]} here has no closing {closing}."
     return Problem(what, hint, token.partition("\n")[0])

@@ -200,6 +200,8 @@ def test_sqlites_own_words_come_first_then_the_place_then_the_hint(
         ('SELECT "abc', 'What begins with " here has no closing ".', 'twice: "".'),
         ("SELECT [a", "What begins with [ here has no closing ].", ""),
         ("SELECT 1 \\ 2", "is not part of SQL", ""),
+        (f"SELECT 1 IN ({'1,' * 9_000}2", f"after '..{',1' * 19},2'", "closing bracket"),
+        (f"SELECT 1{'a' * 9_000}", f"'1{'a' * 58} is not part of SQL", ""),
     ],
 )
 def test_a_statement_that_is_not_whole_says_what_is_missing(
