@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 _MANY: Final = 100
-"""Keys of parents for which it is asked first whether they are there."""
+"""For more keys of parents it is asked first whether they are there."""
 
 _KEYS_PER_PAGE: Final = 10
 """As many keys justify another page of all parents: at most a tenth more is requested."""
@@ -119,7 +119,7 @@ class RestResource(ScanRequests):
 
         reading = self.reading(scan, spread)
         fan_out = next((one for one in self.capability.paths if one.fans_out), None)
-        if not self.sublist or fan_out in {None, scan.path} or len(reading.asked) < _MANY:
+        if not self.sublist or fan_out in {None, scan.path} or len(reading.asked) <= _MANY:
             return reading
         return replace(reading, asked=tuple(self._of_known(reading.asked, reader)))
 
