@@ -234,7 +234,7 @@ def reasons(reading: TableReading) -> Iterator[tuple[str, Rule]]:
         for rule in dict.fromkeys(rules[condition]):
             yield condition.text, rule
     for one in left:
-        value = "" if one.op in {Op.IS_NULL, Op.IS_NOT_NULL} else " ?"
+        value = "" if one.op in {Op.IS_NULL, Op.IS_NOT_NULL} else f" {one.value}"
         yield f"{one.column} {one.op}{value}", one.rule
 
 

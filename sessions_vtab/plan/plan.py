@@ -144,12 +144,14 @@ class Decided(NamedTuple):
         op: the operator, as text.
         collation: the collating sequence SQLite compares with.
         rule: the reason.
+        value: what it is compared with, as text: ``?`` if the statement does not have it.
     """
 
     column: str
     op: str
     collation: str
     rule: Rule
+    value: str = "?"
 
 
 def decided(plan: Plan, index_info: IndexInfo) -> tuple[Decided, ...]:
@@ -161,7 +163,8 @@ def decided(plan: Plan, index_info: IndexInfo) -> tuple[Decided, ...]:
         met = rule is not Rule.ORDER or one.column == stops
         if one.column not in PLAN_COLUMNS:
             rule_met = rule if met else Rule.OTHER_ORDER
-            found.append(Decided(one.column, str(one.op), one.collation, rule_met))
+            value = "?" if one.literal is UNKNOWN else literal(one.literal)
+            found.append(Decided(one.column, str(one.op), one.collation, rule_met, value))
     return tuple(found)
 
 

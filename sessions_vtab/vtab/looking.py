@@ -67,7 +67,10 @@ class Look:
         )
         values = tuple(UNKNOWN if value is None else value for _, value in taken)
         self.spoken.setdefault(plan_text, set()).add(spoken(plan, values))
-        self.decided[plan_text] = decided(plan, index_info)
+        found = decided(plan, index_info)
+        if self.decided.get(plan_text, found) != found:  # Of another occurrence, or its copy.
+            found = tuple(one._replace(value="?") for one in found)
+        self.decided[plan_text] = found
 
     def reach(
         self,

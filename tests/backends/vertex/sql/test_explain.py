@@ -140,6 +140,19 @@ EXPLAINED = {
             " (the API cannot combine its filters like this (OR, NOT))"
         ),
     ],
+    "SELECT e.text FROM sessions s LEFT JOIN events e ON e.session_id = s.session_id"
+    " AND e.author = 'it''s' AND e.branch IS NULL": [
+        (
+            "  here      author = 'it''s' (the API has no such filter), branch IS NULL (the API has"
+            " no such filter)"
+        ),
+    ],
+    # Two reads of one table, each with its own value.
+    "SELECT 1 FROM sessions s JOIN events e ON e.session_id = s.session_id AND e.author = 'a'"
+    " LEFT JOIN events f ON f.session_id = s.session_id AND f.author = 'b'": [
+        "  here      author = 'a' (the API has no such filter)",
+        "  here      author = 'b' (the API has no such filter)",
+    ],
     # What is sent is not also said to be checked here only.
     "SELECT 1 FROM sessions WHERE user_id = (SELECT 'ann')": [
         "  sent      user_id = 'ann'",
