@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.contract.templates import Places
+from sessions_vtab.errors import RefusedError
 from sessions_vtab.fetch import Item, Reader, RequestSpec, Response
 from sessions_vtab.fetch.rows import RowDecoder
 from sessions_vtab.rest.declaration import Operation, RestFrame, RestTable
@@ -135,13 +136,16 @@ class RestResource(ScanRequests):
             return asked
         known, own = set[tuple[str, ...]](), self.parent.own
         scan, lists = Scan(self.parent.capability.paths[-1]), Reading(tuple(holders), lists=True)
-        with closing(self.parent.items_of(lists, scan, reader)) as pages:
-            for number, page in enumerate(pages, 1):
-                if number > most:
-                    return asked
-                for one in page:
-                    places = self.items.places(one.item, one.frame)
-                    known.add(tuple(map(places.__getitem__, own)))
+        try:
+            with closing(self.parent.items_of(lists, scan, reader)) as pages:
+                for number, page in enumerate(pages, 1):
+                    if number > most:
+                        return asked
+                    for one in page:
+                        places = self.items.places(one.item, one.frame)
+                        known.add(tuple(map(places.__getitem__, own)))
+        except RefusedError:
+            return asked  # Who may read the rows of a parent need not be allowed to list parents.
         return [one for one in asked if tuple(map(one.places.__getitem__, own)) in known]
 
     def _shown(self, pages: FoundPages) -> FoundPages:

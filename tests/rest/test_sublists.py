@@ -319,6 +319,23 @@ def test_of_many_keys_those_of_no_parent_request_nothing_in_any_scope(
     assert sorted(sent) == sorted([*lists, *(f"/{shelf}/{book}/pages" for shelf, book in there)])
 
 
+def test_many_keys_are_read_where_parents_may_not_be_listed() -> None:
+    def server(request: httpx.Request) -> httpx.Response:
+        if request.url.path.count("/") == 1:
+            return httpx.Response(403, json={})
+        return httpx.Response(200, json={"pages": [{"no": 1}]})
+
+    source = {
+        "backend": Shelves,
+        "base_url": "http://127.0.0.1:1",
+        "transport": httpx.MockTransport(server),
+    }
+    names = [f"shelves/a/books/{book}" for book in range(120)]
+    with connect(sources={"s": source}, config=os.devnull) as db:
+        sql = f"SELECT id FROM pages WHERE book_name IN ({', '.join('?' * 120)})"
+        assert len(db.execute(sql, names).fetchall()) == 120
+
+
 def test_conditions_that_no_value_meets_request_nothing_of_a_table_without_a_list() -> None:
     things = replace(Things.tables[0], list=None)
     backend = type("Unlisted", (Things,), {"tables": (things,), "readers": {}})
