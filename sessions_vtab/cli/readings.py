@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -164,10 +165,11 @@ def examine(
     tables = {mention.name.lower(): mention for mention in spoken}
     tables |= {mention.alias.lower(): mention for mention in spoken}
     found = [(step, _target(step, look, tables, connection, names)) for step in steps(planned)]
-    try:
-        reached = connection.look(sql, bindings or {}).reached
-    except UnsupportedError:  # It writes to a table of another owner.
-        reached = []
+    reached: Sequence[Reached] = ()
+    # What reads no table of ours would run as it is, perhaps without end.
+    if any(target.resource is not None for _, target in found):
+        with suppress(UnsupportedError):  # It writes to a table of another owner.
+            reached = connection.look(sql, bindings or {}).reached
     conditions = connection.conditions(sql)
     return list(_readings(found, look, reached, conditions))
 

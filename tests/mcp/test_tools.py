@@ -201,7 +201,7 @@ def test_a_statement_that_takes_too_long_is_stopped(call_tool):
     assert "took longer than 0.2 s" in done.content[0].text
 
 
-def test_of_rows_without_end_the_first_are_returned_and_planning_keeps_none(call_tool):
+def test_of_rows_without_end_the_first_are_returned(call_tool):
     options = {"limits": CallLimits(timeout=30)}
 
     done = call_tool("query", options, sql=ENDLESS.format("x"), max_rows=3)
@@ -210,8 +210,16 @@ def test_of_rows_without_end_the_first_are_returned_and_planning_keeps_none(call
     assert done.structured_content["truncated"]
 
 
+def test_what_reads_no_session_is_not_run_to_explain_it(call_tool):
+    done = call_tool("explain", {"limits": CallLimits(timeout=3_600)}, sql=ENDLESS.format("x"))
+
+    assert not done.is_error
+
+
 def test_explain_that_takes_too_long_is_stopped(call_tool):
-    done = call_tool("explain", {"limits": CallLimits(timeout=0.2)}, sql=ENDLESS.format("count(*)"))
+    sql = ENDLESS.format("count(*)") + " LEFT JOIN sessions ON session_id = x"
+
+    done = call_tool("explain", {"limits": CallLimits(timeout=0.2)}, sql=sql)
 
     assert done.is_error
     assert "took longer than 0.2 s" in done.content[0].text
