@@ -215,7 +215,7 @@ def _of_members(
     positive = term is not None and term.owner is None
     pseudo = Item(None, body=query, derived=derived)
     for mine, column in zip(row, query.expressions, strict=False):
-        other = _side(outer, mine.this if isinstance(mine, exp.Alias) else mine)
+        other = _side(outer, mine)
         named = column.alias_or_name
         if other is None or not _is_worth_it(inner, column):
             continue
@@ -248,18 +248,19 @@ def _row_by_row(outer: SelectTerms, inner: SelectTerms, other: Side, key: str) -
 
 
 def _side(select: SelectTerms, node: exp.Expression) -> Side | None:
-    """A column of a SELECT, with its item."""
-    if not isinstance(node, exp.Column):
+    """A column of a SELECT, also with an alias, and its item."""
+    column = node.unalias()
+    if not isinstance(column, exp.Column):
         return None
-    refers = references(select.scope, node, select.catalog)
+    refers = references(select.scope, column, select.catalog)
     if not refers.certain or len(refers.columns) != 1:
         return None
-    return (*refers.columns[0], select.source.column_text(node))
+    return (*refers.columns[0], select.source.column_text(column))
 
 
 def _is_worth_it(inner: SelectTerms, column: exp.Expression) -> bool:
     """Whether a query reads many sessions, which its column tells apart."""
-    found = _side(inner, column.this if isinstance(column, exp.Alias) else column)
+    found = _side(inner, column)
     if found is None:
         return False
     equal = [found[:2]]
@@ -286,7 +287,7 @@ def _is_total(
 
     ON is asked of rows that WHERE leaves out; where there is no row, an aggregate has one of NULLs.
     """
-    mine = _side(inner, column.this if isinstance(column, exp.Alias) else column)
+    mine = _side(inner, column)
     clause = None if operand is None else operand.find_ancestor(exp.Where, exp.Join, exp.Select)
     of_rows = isinstance(clause, exp.Where) or not (
         isinstance(clause, exp.Join) or _is_lumped(outer.node)
