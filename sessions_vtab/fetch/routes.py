@@ -16,6 +16,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib import request as environment
@@ -33,7 +34,6 @@ Place: TypeAlias = tuple[bytes, bytes, int]
 """Scheme, host and port."""
 
 _PORTS: Final = {b"http": 80, b"https": 443}
-
 
 _MEANINGS: Final[Mapping[type[Exception], type[httpx.TransportError]]] = {
     getattr(httpcore, name): getattr(httpx, name)
@@ -115,14 +115,8 @@ class Connections(httpx.BaseTransport):
             return Received(
                 response.status, _headers_of(response.headers), through, response.extensions
             )
-        try:
+        with _closed_on_error(connection):
             answer = connection.ask(b"GET", target, headers, (), timeouts)
-        except _ERRORS as error:
-            connection.close()
-            raise _as_httpx(error) from error
-        except BaseException:
-            connection.close()
-            raise
         body = _ResponseBody(answer.body, partial(self._put_back, place, connection))
         extensions = {"network_stream": answer.stream}
         return Received(answer.status, _headers_of(answer.headers), body, extensions)
@@ -143,14 +137,8 @@ class Connections(httpx.BaseTransport):
         connection: httpcore.ConnectionInterface | None = None,
     ) -> tuple[httpcore.Response, _ResponseBody]:
         connection = connection or self.take(place) or self._connect(request.url.origin)
-        try:
+        with _closed_on_error(connection):
             response = connection.handle_request(request)
-        except _ERRORS as error:
-            connection.close()
-            raise _as_httpx(error) from error
-        except BaseException:
-            connection.close()
-            raise
         return response, _ResponseBody(response.stream, partial(self._put_back, place, connection))
 
     def take(self, place: Place) -> httpcore.ConnectionInterface | None:
@@ -211,6 +199,19 @@ class _ResponseBody(httpx.SyncByteStream):
             self._stream.close()  # type: ignore[attr-defined]  # Of httpcore's streams.
         finally:
             closed()
+
+
+@contextmanager
+def _closed_on_error(connection: httpcore.ConnectionInterface) -> Iterator[None]:
+    """Closes a connection on which a request fails; raises httpx.TransportError for httpcore's."""
+    try:
+        yield
+    except _ERRORS as error:
+        connection.close()
+        raise _as_httpx(error) from error
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _headers_of(raw: Headers) -> dict[str, str]:
