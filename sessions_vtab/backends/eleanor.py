@@ -5,17 +5,7 @@ parameters; ``include_deleted``; a ``status`` in every response; 400, 403, 404, 
 error statuses; a session's name, description, enabled, managed, auto_created, deleted, create_ts.
 Assumed: every path and method, the names and types of fields in bodies, that a response holds the
 session, and that a bearer key is the credential if there is one. The settings ``api_prefix``,
-``routes`` and ``fields`` correct all of it without code::
-
-    [sources.x]
-    backend = "eleanor"
-    location = "NAMESPACE"
-    base_url = "https://eleanor.example"
-    api_key_env = "ELEANOR_KEY"
-    [sources.x.routes]
-    undelete = "POST /sessions/{namespace}/{session}/undelete"
-    [sources.x.fields]
-    session_id = "name"
+``routes`` and ``fields`` correct all of it without code.
 
 No operation reads or appends turns. Facts: ``docs/contracts/eleanor.md``.
 """
@@ -32,34 +22,18 @@ from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.tables import PARTICIPANTS, SCOPE_COLUMNS, SESSIONS, session_columns
 
 _SESSION: Final = "namespaces/{namespace}/sessions/{session_id}"
-_ONE: Final = "/sessions/{namespace}/{session}"
+_ALL: Final = "/sessions/{namespace}"
+_ONE: Final = f"{_ALL}/{{session_id}}"
 _BOUND: Final = f"{_ONE}/participants/{{participant}}"
 
-ROUTES: Final[Mapping[str, str]] = {
-    "create": "POST /sessions/{namespace}",
-    "list": "GET /sessions/{namespace}",
-    "get": f"GET {_ONE}",
-    "update": f"PUT {_ONE}",
-    "delete": f"DELETE {_ONE}",
-    "undelete": f"POST {_ONE}/undelete",
-    "truncate": f"POST {_ONE}/truncate",
-    "integrate": f"POST {_ONE}/integrate",
-    "bind": f"PUT {_BOUND}",
-    "unbind": f"DELETE {_BOUND}",
-}
-"""Operation to method and path below ``api_prefix``: all assumed."""
-
 _FLAGS: Final = ("enabled", "managed", "auto_created", "deleted")
+_OWN: Final = ("pkid", "description", *_FLAGS, "settings")
+_HOLDERS: Final = ("session", "sessions", "task_id", "participants", "participant_type")
 FIELDS: Final[Mapping[str, str]] = {
-    "session": "session",
-    "sessions": "sessions",
-    "task_id": "task_id",
+    **{one: one for one in (*_OWN, *_HOLDERS)},
     "session_id": "name",
-    **{one: one for one in ("pkid", "description", *_FLAGS, "settings")},
     "create_time": "create_ts",
-    "participants": "participants",
     "participant": "name",
-    "participant_type": "participant_type",
 }
 """Column to field of a body; ``session`` and ``sessions`` are where a response holds them."""
 
@@ -75,35 +49,25 @@ _GONE: Final = (
     rest.ResponseMatcher(404, r"^(?!Not Found$).", "detail"),
     rest.ResponseMatcher(410),
 )
-_IN_THAT_STATE: Final = (rest.ResponseMatcher(400),)
+# What is in the wanted state already is refused so: then it may be repeated.
+_AGAIN: Final[Mapping[str, Any]] = {"repeatable": True, "done": (rest.ResponseMatcher(400),)}
 
-# What says that an operation was done before: then it may be repeated. A repeated truncation
-# could clear turns that came in between.
-_DONE: Final[Mapping[str, tuple[rest.ResponseMatcher, ...]]] = {
-    "delete": _GONE,
-    **dict.fromkeys(("undelete", "bind", "unbind"), _IN_THAT_STATE),
-    **dict.fromkeys(("truncate", "integrate"), ()),
-}
 _BAD_REQUEST, _NOT_FOUND = 400, 404
-_NOTHING: Final = "Nothing was sent."
 
 
 class EleanorOptions(rest.RestOptions):
     """Settings of a source.
 
     Attributes:
-        routes: method and path by operation.
         fields: field of a body by column.
     """
 
     base_url: str
     api_prefix: str = "/api/v1"
-    routes: dict[str, str] = Field(default_factory=dict)
     fields: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _known_routes_and_fields(self) -> Self:
-        rest.check_routes(self.routes, ROUTES)
+    def _known_fields(self) -> Self:
         rest.check_names("fields", self.fields, (*FIELDS, *_OPTIONAL))
         for column, field in self.fields.items():
             if not field.strip() and column not in {"session", "sessions"}:
@@ -122,7 +86,7 @@ class _EleanorSessions(rest.Writer):
         if len(write.values) > 1:
             why = "cannot be combined with other columns; set it in a separate UPDATE"
             raise rest.refused(f"{self.where}: deleted", why)
-        name, places = "undelete" if write.values["deleted"] == 0 else "delete", self.places(write)
+        name, places = "delete" if write.values["deleted"] else "undelete", self.places(write)
         return rest.Change(self.backend.operations[name].call(places), places)
 
     def outcome(
@@ -144,9 +108,9 @@ class _Participants(rest.Writer):
         try:
             return sender.send(call)
         except rest.RefusedError as error:
-            if call.method == "DELETE" or error.status != _BAD_REQUEST:
-                raise
-            found = self.look(places, sender)
+            binds = call != self.operation(rest.Action.DELETE).call(places)
+            known = binds and error.status == _BAD_REQUEST
+            found = self.look(places, sender) if known else None
             if found is None or self.among(found, places) is None:
                 raise
             raise rest.ConflictError(
@@ -156,12 +120,10 @@ class _Participants(rest.Writer):
 
     def among(self, found: rest.Found, places: rest.Places) -> rest.Found | None:
         """The participant of that name or pkid."""
-        named = self.resource.decoder.columns["participant"]
-        for one in self.resource.inside(found):
-            known = (get(one.item, one.frame) for get in (named, rest.text_of("pkid")))
-            if places["participant"] in known:
-                return one
-        return None
+        name = self.resource.decoder.columns["participant"]
+        given, ids = places["participant"], (name, rest.text_of("pkid"))
+        inside = self.resource.inside(found)
+        return next((one for one in inside if given in [get(*one) for get in ids]), None)
 
 
 class EleanorBackend(rest.RestBackend):
@@ -170,13 +132,12 @@ class EleanorBackend(rest.RestBackend):
     name = "eleanor"
     title = "EleanorAI"
     about = (
-        "EleanorAI documents its session operations, their parameters and its error statuses,"
-        " but not their paths, methods and body fields. Those are assumed; correct"
-        " them with the source's settings api_prefix, routes and fields"
-        " (routes.undelete = 'POST /sessions/{namespace}/{session}/undelete',"
-        " fields.session_id = 'name'). Turns can be neither read nor appended."
-        " DELETE hides a session: deleted = 1 or include_deleted = 1 shows it, and"
-        " its name stays taken."
+        "EleanorAI documents its session operations, their parameters and its error statuses, but"
+        " not their paths, methods and body fields. Those are assumed; correct them with the"
+        " source's settings api_prefix, routes and fields (routes.undelete ="
+        " 'POST /sessions/{namespace}/{session}/undelete', fields.session_id = 'name'). Turns can"
+        " be neither read nor appended. DELETE hides a session: deleted = 1 or include_deleted = 1"
+        " shows it, and its name stays taken."
     )
     location = ("namespace",)
     options = EleanorOptions
@@ -187,30 +148,19 @@ class EleanorBackend(rest.RestBackend):
         " namespace, or the credential lacks permission.",
         404: "If it should exist, the server may use another route. Correct api_prefix or routes"
         " in the source's settings.",
-        405: "The server expects another method for this operation. Correct routes in the"
-        " source's settings.",
+        405: "The server expects another method. Correct routes in the source's settings.",
         409: "The name is already taken, perhaps by a deleted session. Check with SELECT .. WHERE"
         " include_deleted = 1.",
         410: "The session is deleted. Restore it with SELECT * FROM undelete_session('..').",
-        422: "The server may use another name for the field. In that case, correct fields in the"
-        " source's settings.",
+        422: "The server may use another name for the field: correct fields in the source's"
+        " settings.",
     }
-
-    def __init__(self, source: rest.Source) -> None:
-        self._namespaces: set[str] = set()
-        super().__init__(source)
 
     def declare(self) -> Sequence[rest.RestTable]:
         fields = self._fields = {**FIELDS, **self.settings.fields}
-        item = fields["session"]
-        self.operations = {
-            name: rest.Operation(
-                self._route(name), item=item, asks=False, repeatable=bool(done) or None, done=done
-            )
-            for name, done in _DONE.items()
-        }
-        own = session_columns("namespace", "pkid", "description", *_FLAGS, "settings")
-        table = SESSIONS.extended(*own, hidden=session_columns("include_deleted"))
+        item, items, self._namespaces = fields["session"], fields["sessions"], set[str]()
+        hidden = session_columns("include_deleted")
+        table = SESSIONS.extended(*session_columns("namespace", *_OWN), hidden=hidden)
         body: rest.Body = {
             **{one: fields[one] for one in ("session_id", "description")},
             "enabled": rest.Sent(fields["enabled"], _enabled),
@@ -224,17 +174,13 @@ class EleanorBackend(rest.RestBackend):
                 for one, field in fields.items()
                 if one in table.positions
             },
-            get=rest.Get(self._route("get"), item=item, missing=_GONE),
-            list=rest.List(
-                self._route("list"), items=fields["sessions"], hidden=("include_deleted", "true")
-            ),
-            insert=rest.Insert(
-                self._route("create"), body=body, item=item, required=("session_id",)
-            ),
+            get=rest.Get(f"GET {_ONE}", item=item, missing=_GONE),
+            list=rest.List(f"GET {_ALL}", items=items, hidden=("include_deleted", "true")),
+            insert=rest.Insert(f"POST {_ALL}", body=body, item=item, required=("session_id",)),
             update=rest.Update(
-                self._route("update"), repeatable=True, body=body, item=item, columns=("deleted",)
+                f"PUT {_ONE}", repeatable=True, body=body, item=item, columns=("deleted",)
             ),
-            delete=self.operations["delete"],
+            delete=rest.Delete(f"DELETE {_ONE}", item=item, repeatable=True, done=_GONE),
             hides=rest.HiddenRows("deleted", "include_deleted"),
             hints={
                 "name": "It is derived from session_id; UPDATE session_id to rename a session.",
@@ -248,18 +194,12 @@ class EleanorBackend(rest.RestBackend):
         return sessions, self._participants()
 
     def _participants(self) -> rest.RestTable:
-        fields, bind = self._fields, self.operations["bind"]
         return rest.RestTable(
             PARTICIPANTS.extended(hidden=(SCOPE_COLUMNS["namespace"],)),
             f"{_SESSION}/participants/{{participant}}",
-            {
-                "participant": fields["participant"],
-                "participant_type": fields["participant_type"],
-            },
-            insert=rest.Insert(
-                bind.route, repeatable=True, done=bind.done, required=("participant",)
-            ),
-            delete=self.operations["unbind"],
+            {one: self._fields[one] for one in ("participant", "participant_type")},
+            insert=rest.Insert(f"PUT {_BOUND}", required=("participant",), **_AGAIN),
+            delete=rest.Delete(f"DELETE {_BOUND}", **_AGAIN),
             parent="sessions",
             inside=self._bound,
             hints={
@@ -268,11 +208,6 @@ class EleanorBackend(rest.RestBackend):
             },
             rows=2_000,
         )
-
-    def _route(self, name: str) -> str:
-        """An operation's route; its placeholders are columns."""
-        route = self.settings.routes.get(name, ROUTES[name])
-        return route.replace("{session}", "{session_id}")
 
     def _bound(self, item: rest.Item, frame: rest.RestFrame) -> Iterable[rest.Item]:
         listed = item.get(self._fields["participants"]) or []
@@ -294,15 +229,16 @@ class EleanorBackend(rest.RestBackend):
     # Functions
 
     def declare_functions(self) -> Sequence[rest.RestFunction]:
+        item = self._fields["session"]
         verbs = {
-            "undelete_session": "undelete",
-            "truncate_session": "truncate",
-            "bind_participant": "bind",
-            "unbind_participant": "unbind",
+            "undelete_session": rest.Operation(f"POST {_ONE}/undelete", item=item, **_AGAIN),
+            # Repeated, it could clear turns that came in between.
+            "truncate_session": rest.Operation(f"POST {_ONE}/truncate", item=item),
+            "integrate_session": rest.Operation(f"POST {_ONE}/integrate"),
+            "bind_participant": rest.Operation(f"PUT {_BOUND}", item=item, **_AGAIN),
+            "unbind_participant": rest.Operation(f"DELETE {_BOUND}", item=item, **_AGAIN),
         }
-        return [
-            rest.RestFunction(FUNCTIONS[name], self.operations[one]) for name, one in verbs.items()
-        ]
+        return [rest.RestFunction(FUNCTIONS[name], one) for name, one in verbs.items()]
 
     def own_functions(self) -> Sequence[tuple[rest.Function, rest.Routine]]:
         return [(FUNCTIONS["integrate_session"], self._integrate)]
@@ -317,19 +253,17 @@ class EleanorBackend(rest.RestBackend):
     def _integrate(self, arguments: rest.Arguments, context: rest.Context) -> Iterator[rest.Row]:
         """Reads the session first, because the response contains only the id of the task."""
         places = self.resolve(arguments["session"])
-        call = self.operations["integrate"].call(places)
 
         def job(sender: rest.Sender) -> rest.Row:
             found = self.writing["sessions"].look(places, sender)
             if found is None:
-                raise rest.NotFoundError(
-                    f"{self.source.name}.integrate_session: session"
-                    f" {rest.name_of(_SESSION, places)} does not exist or is deleted. {_NOTHING}"
-                )
-            core, response = self.core(found), sender.send(call)
-            task = rest.text_of(self._fields["task_id"])(
-                response.object(), rest.DecodeContext(response.what)
-            )
+                name = rest.name_of(_SESSION, places)
+                what = f"{self.source.name}.integrate_session: session {name}"
+                raise rest.NotFoundError(f"{what} does not exist or is deleted. Nothing was sent.")
+            core, call = self.core(found), self.operations["integrate"].call(places)
+            response = sender.send(call)
+            frame = rest.DecodeContext(response.what)
+            task = rest.text_of(self._fields["task_id"])(response.object(), frame)
             return (*core, task, rest.response_of(response))
 
         yield rest.run_job(self.client, context, job)

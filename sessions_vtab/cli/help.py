@@ -141,7 +141,19 @@ def _source_page(source: OpenSource) -> Page:
     about = (Prose(backend.about),) if backend.about else ()
     names = ", ".join(view.name for view in views_of(backend))
     views = (("views", names),) if names else ()
-    return Page(source.name, (*about, Grid(("what", "which"), (*shown, *views, functions))))
+    grid = Grid(("what", "which"), (*shown, *views, functions))
+    return Page(source.name, (*about, grid, *_endpoints(backend.endpoints)))
+
+
+def _endpoints(endpoints: Mapping[str, str]) -> tuple[Block, ...]:
+    """What the setting ``routes`` of a source can correct."""
+    if not endpoints:
+        return ()
+    corrected = Prose(
+        "If the service has one of these elsewhere, the setting routes says where: routes.NAME ="
+        " 'METHOD /path', with the same placeholders (see the topic sources)."
+    )
+    return Heading("Endpoints"), corrected, Grid(("name", "usual"), tuple(endpoints.items()))
 
 
 def index(reference: Reference) -> Page:

@@ -162,6 +162,7 @@ class Backend(ABC):
             are in ``contract.functions.FUNCTIONS``.
         transaction: its store's transaction; None if writes are queued and sent at COMMIT.
         scope: what its scope columns are where a statement does not say, by column.
+        endpoints: method and path that the setting ``routes`` can correct, by name.
         files: paths of files on this machine that hold its data.
     """
 
@@ -185,6 +186,7 @@ class Backend(ABC):
     functions: Mapping[str, Function] = FUNCTIONS
     transaction: Transaction | None = None
     scope: Mapping[str, str] = MappingProxyType({})
+    endpoints: Mapping[str, str] = MappingProxyType({})
     files: Sequence[str] = ()
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.source import Source
@@ -42,6 +42,29 @@ class KeyOptions(Options):
         if not (self.api_key_env or self.api_key_file):
             return None
         return Secret(self.api_key_env or "", self.api_key_file or "")
+
+
+class OpenOptions(Options):
+    """Settings of a source whose service takes no credential.
+
+    Attributes:
+        base_url: where the service is.
+        api_prefix: the API's own path below it.
+        routes: method and path of endpoints that are elsewhere, by name.
+    """
+
+    base_url: str | None = None
+    api_prefix: str = ""
+    routes: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def secret(self) -> Secret | None:
+        """Where the credential is; None if none is named."""
+        return None
+
+
+class RestOptions(KeyOptions, OpenOptions):
+    """Settings that most REST sources have: those of ``OpenOptions``, and an API key."""
 
 
 O = TypeVar("O", bound=Options)  # noqa: E741  # As F for frames.

@@ -11,8 +11,8 @@ Beside it there are ``sessions_vtab.errors``, what several services share (``con
 are sent. ``access`` derives what a table can do. ``requests`` decides the requests of a scan,
 ``reading`` collects the items of their responses, ``decoding`` makes columns of them; ``writing``
 decides the requests of a write, ``functions`` those of a call. ``checking`` finds mistakes in a
-declaration when it is opened, ``kinds`` values of a wrong kind, ``corrections`` those in routes
-from the configuration; ``backend`` opens a declared service for one source.
+declaration when it is opened, ``kinds`` values of a wrong kind; ``endpoints`` names the endpoints,
+and corrects them from the configuration; ``backend`` opens a declared service for one source.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ from sessions_vtab.fetch import (
     plain,
     run_job,
 )
+from sessions_vtab.fetch.options import OpenOptions, RestOptions
 from sessions_vtab.fetch.rows import (
     DecodeContext,
     Getter,
@@ -94,7 +95,7 @@ from sessions_vtab.fetch.rows import (
     time_of,
     value_of,
 )
-from sessions_vtab.rest.backend import OpenOptions, RestBackend, RestOptions
+from sessions_vtab.rest.backend import RestBackend
 from sessions_vtab.rest.bodies import (
     Body,
     Sent,
@@ -104,7 +105,6 @@ from sessions_vtab.rest.bodies import (
     refused,
     rfc3339,
 )
-from sessions_vtab.rest.corrections import check_names, check_routes
 from sessions_vtab.rest.declaration import (
     Delete,
     Get,
@@ -117,6 +117,7 @@ from sessions_vtab.rest.declaration import (
     Update,
 )
 from sessions_vtab.rest.decoding import objects_of
+from sessions_vtab.rest.endpoints import check_names
 from sessions_vtab.rest.functions import response_of
 from sessions_vtab.rest.reading import Found, FoundPage, FoundPages, RestResource
 from sessions_vtab.rest.requests import Asked, Given, Reading, Spread
@@ -138,7 +139,7 @@ __all__ += ["Arguments", "Context", "Routine", "deliver", "deliver_groups", "fin
 __all__ += ["pages_of", "response_of", "run_job"]
 __all__ += ["Places", "name_of", "parse_name", "path"]
 __all__ += ["did_you_mean", "dump_json", "is_object", "load_json", "plain"]
-__all__ += ["OpenOptions", "RestOptions", "Source", "check_names", "check_routes"]
+__all__ += ["OpenOptions", "RestOptions", "Source", "check_names"]
 __all__ += ["NO_AUTH", "ApiKey", "Auth", "Bearer", "Endpoint", "Google", "Secret"]
 __all__ += ["is_loopback", "origin_of"]
 __all__ += ["ConfigurationError", "ConflictError", "CredentialError", "ForbiddenError"]

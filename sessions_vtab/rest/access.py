@@ -134,7 +134,8 @@ def _gets(
         if template == owner.name:
             within = Within("list", _listed_in(owner, template, parse)) if listed else None
         yield replace(way, name=_path_name(verb, column), keys=(column,), within=within)
-    places = operation.places
+    # In the order of the name: a path may have its placeholders in another one.
+    places = tuple(filter(operation.places.__contains__, places_of(owner.name)))
     keys = tuple(one for one in reversed(places) if one == places[-1] or one not in given)
     # Several values of a scope are several requests, whose rows do not overlap; but one row is
     # unique only within one scope.

@@ -41,36 +41,16 @@ from sessions_vtab.fetch import (
     plain,
     shared_client,
 )
-from sessions_vtab.fetch.options import KeyOptions, Options, validated, with_prefix
+from sessions_vtab.fetch.options import OpenOptions, RestOptions, validated, with_prefix
 from sessions_vtab.fetch.rows import RowDecoder
 from sessions_vtab.rest.checking import check, check_overrides
 from sessions_vtab.rest.declaration import Operation, RestFunction, RestTable
+from sessions_vtab.rest.endpoints import corrected, endpoints_of, for_people
 from sessions_vtab.rest.functions import routine_of
 from sessions_vtab.rest.reading import Found, RestResource
 from sessions_vtab.rest.writing import Writer
 
 _NOTHING: Final = "Nothing was sent."
-
-
-class OpenOptions(Options):
-    """Settings of a source whose service takes no credential.
-
-    Attributes:
-        base_url: where the service is.
-        api_prefix: the API's own path below it.
-    """
-
-    base_url: str | None = None
-    api_prefix: str = ""
-
-    @property
-    def secret(self) -> Secret | None:
-        """Where the credential is; None if none is named."""
-        return None
-
-
-class RestOptions(KeyOptions, OpenOptions):
-    """Settings that most REST sources have: those of ``OpenOptions``, and an API key."""
 
 
 class RestBackend(Backend):
@@ -88,6 +68,7 @@ class RestBackend(Backend):
         settings: its validated options.
         scope: values of placeholders that its location gives.
         main: the table that functions are about.
+        operations: what is declared, by the names of endpoints, where ``routes`` says it is.
     """
 
     title: ClassVar[str]
@@ -155,6 +136,13 @@ class RestBackend(Backend):
                 " functions_declared."
             )
         check(self.name, tables, functions, self.location)
+        declared = endpoints_of(tables, functions)
+        self.endpoints = {name: for_people(one.route) for name, one in declared.items()}
+        try:
+            tables, functions = corrected(tables, functions, self.settings.routes)
+        except ValueError as error:
+            raise ConfigurationError(f"Source {source.name}: {error}.") from None
+        self.operations = endpoints_of(tables, functions)
         self._forms = {name: form for one in tables for name, form in one.forms.items()}
         specs = {one.table.name: one for one in tables}
         check_overrides(self, specs, RestResource, Writer)

@@ -86,8 +86,8 @@ class EmbeddingStudioBackend(rest.RestBackend):
     )
 
     def __init__(self, source: rest.Source) -> None:
-        self.batches = reading.Batches(source.name)
         super().__init__(source)
+        self.batches = reading.Batches(source.name, self.resources["sessions"].rows_list())
         self.clicks = writing.StudioEventWriter(self.resources["events"])
 
     def make_site(self) -> rest.Endpoint:
@@ -118,8 +118,12 @@ class EmbeddingStudioBackend(rest.RestBackend):
                 missing=(rest.ResponseMatcher(404, r"^Session with id=", "detail"),),
                 takes=(rest.Filter("batch_id", rest.EQUALITY), _OF_NUMBER),
             ),
-            list=replace(
-                reading.BATCH,
+            list=rest.List(  # An unknown batch is empty.
+                "GET /clickstream/internal/batch/sessions",
+                query={"batch_id": "{batch_id}"},
+                items="sessions",
+                pages=reading.BatchPages(),
+                whole=False,
                 takes=(_OF_NUMBER, rest.Filter("session_id", rest.EQUALITY)),
                 ascending=("session_number",),
             ),
@@ -241,7 +245,7 @@ class EmbeddingStudioBackend(rest.RestBackend):
         at = [resource.table.positions[column.name] for column in results]
         reader = rest.Reader(self.client, context)
         limit = None if events is None else int(events)
-        call = reading.batch_page(batch_id, int(after or 0), reading.PAGE, limit)
+        call = self.batches.page(batch_id, int(after or 0), reading.PAGE, limit)
         with closing(reader.pages(call, reading.BatchPages())) as responses:
             for response in responses:
                 frame = rest.RestFrame(response.what, {"batch_id": batch_id})

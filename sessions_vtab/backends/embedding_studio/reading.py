@@ -57,29 +57,6 @@ class BatchPages(rest.Paginator):
         return response.call.with_query(after_number=number, limit=self.cap)
 
 
-# An unknown batch is empty.
-BATCH: Final = rest.List(
-    "GET /clickstream/internal/batch/sessions",
-    query={"batch_id": "{batch_id}"},
-    items="sessions",
-    pages=BatchPages(),
-    whole=False,
-)
-
-
-def batch_page(batch_id: str, after: int, limit: int, events: int | None) -> rest.RequestSpec:
-    """Up to ``limit`` sessions of a batch whose numbers are larger than ``after``.
-
-    Args:
-        batch_id: the id of the batch.
-        after: a session number.
-        limit: at least 1; to the service, 0 means all.
-        events: events a session; 0 for all, None for the service's default of 100.
-    """
-    query = (("after_number", after), ("limit", limit), ("events_limit", events))
-    return BATCH.call({"batch_id": batch_id}, query=query)
-
-
 @dataclass(slots=True)
 class Batches:
     """The batches that a connection has seen. Its methods can be called from any thread.
@@ -89,12 +66,26 @@ class Batches:
 
     Attributes:
         source: name of the source, for errors.
+        listed: the list of a batch.
         known: ids of batches that exist.
     """
 
     source: str
+    listed: rest.List
     known: dict[str, None] = field(default_factory=dict)
     _places: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def page(self, batch_id: str, after: int, limit: int, events: int | None) -> rest.RequestSpec:
+        """Up to ``limit`` sessions of a batch whose numbers are larger than ``after``.
+
+        Args:
+            batch_id: the id of the batch.
+            after: a session number.
+            limit: at least 1; to the service, 0 means all.
+            events: events a session; 0 for all, None for the service's default of 100.
+        """
+        query = (("after_number", after), ("limit", limit), ("events_limit", events))
+        return self.listed.call({"batch_id": batch_id}, query=query)
 
     def saw_page(self, response: rest.Response, batch_id: str) -> list[dict[str, Any]]:
         """Remembers the sessions on a page of a batch, and returns them."""
@@ -136,7 +127,7 @@ class Batches:
         batch, number = self._find(session_id, fetch, batch_id)
         if shown != PAGE:
             return found
-        response = fetch(batch_page(batch, number - 1, 1, 0))
+        response = fetch(self.page(batch, number - 1, 1, 0))
         for item in self.saw_page(response, batch):
             if item["session_id"] == session_id:
                 return rest.Found(item, rest.RestFrame(response.what, found.frame.places))
@@ -165,7 +156,7 @@ class Batches:
 
     def _search(self, batch_id: str, session_id: str, fetch: _Fetch) -> None:
         """Reads a batch, with one event per session, until the session was found."""
-        pages = rest.pages_of(batch_page(batch_id, 0, PAGE, 1), BatchPages(), fetch)
+        pages = rest.pages_of(self.page(batch_id, 0, PAGE, 1), BatchPages(), fetch)
         while session_id not in self._places and (response := next(pages, None)):
             self.saw_page(response, batch_id)
 
@@ -243,7 +234,7 @@ class StudioSessionReader(_InBatches):
         first = size if self._named_sessions(scan) is not None else min(scan.limit or size, size)
         first = first if last is None else min(first, last - after)
         events = 0 if "events" in scan.columns else 1
-        return batch_page(places["batch_id"], after, first, events)
+        return self.backend.batches.page(places["batch_id"], after, first, events)
 
     def page_size(self, scan: rest.Scan) -> int | None:
         """The service has no largest size."""
@@ -300,7 +291,7 @@ class StudioEventReader(_InBatches):
 
     def list_call(self, places: rest.Places, scan: rest.Scan) -> rest.RequestSpec:  # noqa: ARG002
         """LIMIT is about events, not about sessions."""
-        return batch_page(places["batch_id"], 0, PAGE, 0)
+        return self.backend.batches.page(places["batch_id"], 0, PAGE, 0)
 
     def found(self, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
         pages, batch = super().found(scan, reader), scan.parameters.get("batch_id")
