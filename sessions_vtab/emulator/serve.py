@@ -22,10 +22,15 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from sessions_vtab.emulator import deepset, eleanor, embedding_studio, parser, vertex, whylabs
+from sessions_vtab.emulator import parser
 from sessions_vtab.emulator.control import Control, router
+from sessions_vtab.emulator.deepset import Deepset
+from sessions_vtab.emulator.eleanor import Eleanor
+from sessions_vtab.emulator.embedding_studio import EmbeddingStudio
 from sessions_vtab.emulator.front import TRANSPORT_KEY, Front
-from sessions_vtab.emulator.service import Emulator, EmulatorSettings
+from sessions_vtab.emulator.service import Emulator, EmulatorSettings, Service
+from sessions_vtab.emulator.vertex import Vertex
+from sessions_vtab.emulator.whylabs import WhyLabs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,19 +48,13 @@ _GRACE_IN_PROCESS = 0.25
 """The same for a server within this process: whoever asked it has no use for an answer any more."""
 
 
-SERVICES = (
-    vertex.service,
-    deepset.service,
-    whylabs.service,
-    eleanor.service,
-    embedding_studio.service,
-)
-"""Makers of the emulated APIs, in the order of the start-up line."""
+SERVICES: tuple[type[Service], ...] = (Vertex, Deepset, WhyLabs, Eleanor, EmbeddingStudio)
+"""The emulated APIs, in the order of the start-up line."""
 
 
 def create_app(settings: EmulatorSettings) -> FastAPI:
     """Return an emulator with all services; its `state.emulator` is the `Emulator`."""
-    emulator = Emulator(settings, [make(settings) for make in SERVICES])
+    emulator = Emulator(settings, [service(settings) for service in SERVICES])
     app = FastAPI(title="sessions_vtab emulator", openapi_url=None)
     app.state.emulator = emulator
     for service in emulator.services:

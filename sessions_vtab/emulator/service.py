@@ -1,4 +1,4 @@
-"""What an emulated API and the application share: settings, the services, errors, ids, a state.
+"""What an emulated API and the application share: settings, errors, routes, ids, a state.
 
 A small service answers in its own voice on an application that it shares with others: the
 application has one set of exception handlers, but every API has its own error bodies; and the
@@ -11,12 +11,13 @@ import json
 import random
 import secrets
 import string
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import NoneType
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 from urllib.parse import unquote
 from uuid import UUID
 from xml.sax.saxutils import escape
@@ -84,86 +85,6 @@ class EmulatorSettings:
 
 JSON: TypeAlias = dict[str, Any] | list[Any] | str | float | int | bool | None
 """Any JSON value; objects and lists are not typed further."""
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """One emulated API with its state, made by the function `service(settings)` of its module.
-
-    `service` returns it as after `reset(settings.seed)`. The state lives in the closures below and
-    nowhere else: two services of one module share nothing. Every callable runs on the event loop's
-    thread, so none needs a lock; none may block.
-
-    Attributes:
-        name: The backend's name (`vertex`, `deepset`, ...); key of its part of the data file.
-        router: Its routes, included without a prefix. Routes of different services may not clash.
-        reset: Forgets everything; with a number, fills in the deterministic data set of that seed.
-        summary: What is loaded, in a few words for the start-up line: `1200 sessions, 20000
-            events`; empty if there is nothing.
-        dump: The whole state as JSON, for the data file.
-        load: Replaces the state by what `dump` once returned. Raises `ValueError` if it is not
-            of that shape.
-    """
-
-    name: str
-    router: APIRouter
-    reset: Callable[[int | None], None]
-    summary: Callable[[], str]
-    dump: Callable[[], JSON]
-    load: Callable[[JSON], None]
-
-
-class Emulator:
-    """The services with their log and faults.
-
-    Attributes:
-        delay: Seconds added to each API response; starts as `Settings.delay`.
-        empty_page: The `empty_page` fault that was applied last: its token leads nowhere.
-    """
-
-    def __init__(self, settings: EmulatorSettings, services: Sequence[Service]) -> None:
-        self.settings = settings
-        self.services = tuple(services)
-        self.log = RequestLog()
-        self.faults = FaultBook()
-        self.delay = settings.delay
-        self.empty_page: Fault | None = None
-
-    def reset(self, seed: int | None) -> None:
-        """Start anew: all data, empty or of a seed; no faults; an empty log."""
-        for service in self.services:
-            service.reset(seed)
-        self.clear_faults()
-        self.log.reset()
-
-    def clear_faults(self) -> None:
-        """Take all faults out of force."""
-        self.faults.clear()
-        self.empty_page = None
-
-    def summary(self) -> str:
-        """Return what is loaded, as the start-up line shows it."""
-        parts = ((service.name, service.summary()) for service in self.services)
-        return ", ".join(f"{name} ({text})" if text else name for name, text in parts)
-
-    def dump(self) -> dict[str, JSON]:
-        """Return the state of all services."""
-        return {service.name: service.dump() for service in self.services}
-
-    def load(self, value: Any) -> None:
-        """Replace the state of the services that the value has.
-
-        Raises:
-            ValueError: The value is not such a state; services before the wrong one are replaced.
-        """
-        if not isinstance(value, dict):
-            raise ValueError("the data is not a JSON object")  # noqa: TRY004 (a wrong value)
-        known = {service.name: service for service in self.services}
-        unknown = sorted(set(value) - set(known))
-        if unknown:
-            raise ValueError(f"the data has parts for unknown services: {', '.join(unknown)}")
-        for name, part in value.items():
-            known[name].load(part)
 
 
 class Refusal(Exception):  # noqa: N818  (an answer that ends a request, not a fault of the server)
@@ -251,14 +172,6 @@ class Route(APIRoute):
         return answer
 
 
-def add_routes(
-    router: APIRouter, *routes: tuple[str, str, Callable[..., Any]], **options: Any
-) -> None:
-    """Add routes, given as method, path and endpoint; FastAPI's options are for all of them."""
-    for method, path, endpoint in routes:
-        router.add_api_route(path, endpoint, methods=[method], response_model=None, **options)
-
-
 ALPHANUMERIC = string.ascii_letters + string.digits
 
 
@@ -292,16 +205,61 @@ class Draws:
         return random.Random(f"{self._salt}:{self.count}")
 
 
-def in_words(counts: Mapping[str, int]) -> str:
-    """Return counts as the start-up line has them: `3 sessions, 0 events`; empty for nothing."""
-    listed = ", ".join(f"{count} {what}" for what, count in counts.items())
-    return listed if any(counts.values()) else ""
-
-
 class BytesModel(BaseModel):
     """A record with bytes, which need not be UTF-8: the data file, which is JSON, has base64."""
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+
+class Service(ABC):
+    """One emulated API with its state, which lives here and nowhere else.
+
+    It begins as after `reset(settings.seed)`. Everything runs on the event loop's thread, so that
+    nothing needs a lock; nothing may block.
+
+    Attributes:
+        name: The backend's name (`vertex`, `deepset`, ...); key of its part of the data file.
+        route_class: What its routes are made of.
+        settings: Those of the emulator.
+        router: Its routes, included without a prefix. Routes of different services may not clash.
+    """
+
+    name: ClassVar[str]
+    route_class: ClassVar[type[Route]] = Route
+
+    def __init__(self, settings: EmulatorSettings) -> None:
+        self.settings = settings
+        self.router = APIRouter(route_class=self.route_class)
+        self.reset(settings.seed)
+
+    @abstractmethod
+    def reset(self, seed: int | None) -> None:
+        """Forget everything; with a seed, fill in the deterministic data set of that number."""
+
+    @abstractmethod
+    def counts(self) -> dict[str, int]:
+        """Return how many there are of what it keeps, by a word for several of them."""
+
+    @abstractmethod
+    def dump(self) -> JSON:
+        """Return the whole state as JSON, for the data file."""
+
+    @abstractmethod
+    def load(self, dumped: JSON) -> None:
+        """Replace the state by what `dump` once returned; ValueError if it is something else."""
+
+    def summary(self) -> str:
+        """Return what is there, as in the start-up line: `3 sessions, 0 events`; or nothing."""
+        counts = self.counts()
+        listed = ", ".join(f"{count} {what}" for what, count in counts.items())
+        return listed if any(counts.values()) else ""
+
+    def add_routes(self, *routes: tuple[str, str, Callable[..., Any]], **options: Any) -> None:
+        """Add routes, given as method, path and endpoint; FastAPI's options are for all of them."""
+        for method, path, endpoint in routes:
+            self.router.add_api_route(
+                path, endpoint, methods=[method], response_model=None, **options
+            )
 
 
 class DrawnState(BaseModel):
@@ -317,44 +275,32 @@ class DrawnState(BaseModel):
 _State = TypeVar("_State", bound=DrawnState)
 
 
-class Stateful(Generic[_State]):
-    """An emulated API whose whole state is one model; begins with the settings' seed.
+class Stateful(Service, Generic[_State]):
+    """A service whose whole state is one model.
 
     Attributes:
+        model: The model.
         state: What it keeps.
         draws: Its ids.
     """
 
+    model: type[_State]
     state: _State
     draws: Draws
 
-    def __init__(self, name: str, model: type[_State], settings: EmulatorSettings) -> None:
-        self._name = name
-        self._model = model
-        self._clock = settings.clock
-        self.reset(settings.seed)
-
     def reset(self, seed: int | None) -> None:
         """Forget everything; with a seed, fill in its data set."""
-        self.state = self._model()
-        self.draws = Draws(self._name, seed)
+        self.state = self.model()
+        self.draws = Draws(self.name, seed)
         if seed is not None:
             self.fill(seed)
 
-    def service(self, router: APIRouter) -> Service:
-        """Return what the application includes: these routes and this state."""
-        return Service(self._name, router, self.reset, self.summary, self.dump, self.load)
+    def clock(self) -> datetime:
+        """Return the server's time."""
+        return self.settings.clock()
 
     def fill(self, seed: int) -> None:
         """Fill in the data set of a seed; without one of its own, a seed sets the ids alone."""
-
-    def counts(self) -> dict[str, int]:
-        """Return how many there are of what it keeps, by a word for several of them."""
-        raise NotImplementedError
-
-    def summary(self) -> str:
-        """Return what is there in a few words, or nothing."""
-        return in_words(self.counts())
 
     def dump(self) -> JSON:
         """Return the state as JSON; bytes are base64."""
@@ -364,5 +310,58 @@ class Stateful(Generic[_State]):
 
     def load(self, dumped: JSON) -> None:
         """Take back what `dump` returned; raises ValueError if it is something else."""
-        self.state = self._model.model_validate_json(json.dumps(dumped))
+        self.state = self.model.model_validate_json(json.dumps(dumped))
         self.draws.count = self.state.draws
+
+
+class Emulator:
+    """The services with their log and faults.
+
+    Attributes:
+        delay: Seconds added to each API response; starts as `Settings.delay`.
+        empty_page: The `empty_page` fault that was applied last: its token leads nowhere.
+    """
+
+    def __init__(self, settings: EmulatorSettings, services: Sequence[Service]) -> None:
+        self.settings = settings
+        self.services = tuple(services)
+        self.log = RequestLog()
+        self.faults = FaultBook()
+        self.delay = settings.delay
+        self.empty_page: Fault | None = None
+
+    def reset(self, seed: int | None) -> None:
+        """Start anew: all data, empty or of a seed; no faults; an empty log."""
+        for service in self.services:
+            service.reset(seed)
+        self.clear_faults()
+        self.log.reset()
+
+    def clear_faults(self) -> None:
+        """Take all faults out of force."""
+        self.faults.clear()
+        self.empty_page = None
+
+    def summary(self) -> str:
+        """Return what is loaded, as the start-up line shows it."""
+        parts = ((service.name, service.summary()) for service in self.services)
+        return ", ".join(f"{name} ({text})" if text else name for name, text in parts)
+
+    def dump(self) -> dict[str, JSON]:
+        """Return the state of all services."""
+        return {service.name: service.dump() for service in self.services}
+
+    def load(self, value: Any) -> None:
+        """Replace the state of the services that the value has.
+
+        Raises:
+            ValueError: The value is not such a state; services before the wrong one are replaced.
+        """
+        if not isinstance(value, dict):
+            raise ValueError("the data is not a JSON object")  # noqa: TRY004 (a wrong value)
+        known = {service.name: service for service in self.services}
+        unknown = sorted(set(value) - set(known))
+        if unknown:
+            raise ValueError(f"the data has parts for unknown services: {', '.join(unknown)}")
+        for name, part in value.items():
+            known[name].load(part)

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
-from fastapi import APIRouter, Cookie, Depends, Header, Query, Request, Response
+from fastapi import Cookie, Depends, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -31,9 +31,7 @@ from sessions_vtab.emulator.service import (
     EmulatorSettings,
     Refusal,
     Route,
-    Service,
     Stateful,
-    add_routes,
     detail,
 )
 
@@ -201,33 +199,26 @@ OLDEST_DATASET = timedelta(days=5 * 365)
 """Age from which the org-scoped sibling refuses a dataset's time (contract, section 4)."""
 
 REGIONS = ("us-west-2", "ap-southeast-2")
-ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+ALL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 TARGET = "/whylabs-uploads"
 
 KeyOrg = Annotated[str | None, Depends(require_key)]
 
 
-def service(settings: EmulatorSettings) -> Service:
-    """Return an emulated WhyLabs with its own state.
+class WhyLabs(Stateful[WhylabsState]):
+    """One emulated WhyLabs. Data whose ids nobody has would be useless: a seed sets ids alone.
 
     Its paths are `/v0/...` and, for the presigned uploads, `/whylabs-uploads/...`.
     """
-    api = WhyLabs(settings)
-    return api.service(api.router())
 
-
-class WhyLabs(Stateful[WhylabsState]):
-    """State and routes of one emulated WhyLabs. Data whose ids nobody has would be useless."""
+    name = "whylabs"
+    model = WhylabsState
+    route_class = SongbirdRoute
 
     def __init__(self, settings: EmulatorSettings) -> None:
-        super().__init__("whylabs", WhylabsState, settings)
-
-    def router(self) -> APIRouter:
-        """Return the routes."""
-        router = APIRouter(route_class=SongbirdRoute)
+        super().__init__(settings)
         one = "/v0/sessions/{session_id}"
-        add_routes(
-            router,
+        self.add_routes(
             ("POST", "/v0/sessions", self.create),
             ("GET", one, self.get),
             ("POST", one + "/claim", self.claim),
@@ -236,12 +227,9 @@ class WhyLabs(Stateful[WhylabsState]):
             ("POST", one + "/upload", self.dataset),
             ("POST", "/v0/sessions/observatory-link/{session_id}", self.links),
             ("PUT", TARGET + "/{org_id}/{profile_id}.bin", self.put),
+            # Last, so that it takes what no route above does.
+            *((method, "/v0/{rest:path}", self.unknown) for method in ALL_METHODS),
         )
-        # Last, so that it takes what no route above does.
-        router.add_api_route(
-            "/v0/{rest:path}", self.unknown, methods=ALL_METHODS, response_model=None
-        )
-        return router
 
     async def create(self, body: CreateSession) -> dict[str, str]:  # noqa: ARG002  (checked only)
         """Open a guest session in a fresh org; the creator's userId is not kept."""
@@ -249,7 +237,7 @@ class WhyLabs(Stateful[WhylabsState]):
             session_id="session-" + self.draws.alphanumeric(8),
             org_id="org-" + self.draws.alphanumeric(6),
             user_id="session-user-" + self.draws.uuid(),
-            expires_at=self._clock() + SESSION_LIFETIME,
+            expires_at=self.clock() + SESSION_LIFETIME,
         )
         self.state.sessions[session.session_id] = session
         return {"id": session.session_id}
@@ -295,7 +283,7 @@ class WhyLabs(Stateful[WhylabsState]):
 
     def _reference(self, session: Session, body: LogReference, base_url: str) -> dict[str, Any]:
         _check_region(body.region)
-        now = self._clock()
+        now = self.clock()
         alias = f"ref-{now.isoformat()}" if body.alias is None else body.alias
         timestamp = _ms(now) if body.dataset_timestamp is None else body.dataset_timestamp
         profile = self._profile(session, "ref-", timestamp, alias=alias)
@@ -312,7 +300,7 @@ class WhyLabs(Stateful[WhylabsState]):
         """Return the upload target for a dataset profile; the model is `datasetId` here."""
         session = self._find(session_id)
         _check_region(body.region)
-        if body.dataset_timestamp < _ms(self._clock() - OLDEST_DATASET):
+        if body.dataset_timestamp < _ms(self.clock() - OLDEST_DATASET):
             message = "Dataset timestamp is older than 5 years."
             raise error(400, "IllegalArgument", message)
         tags = body.segment_tags
@@ -340,7 +328,7 @@ class WhyLabs(Stateful[WhylabsState]):
         profile = self._uploaded(org_id, profile_id)
         if profile is None or request.query_params.get("X-Amz-Signature") != profile.signature:
             raise Refusal.storage(403, "SignatureDoesNotMatch", "The signature does not match.")
-        if self._clock() >= profile.expires_at:
+        if self.clock() >= profile.expires_at:
             raise Refusal.storage(403, "AccessDenied", "Request has expired")
         profile.content = await request.body()
         return Response(status_code=200)
@@ -352,7 +340,7 @@ class WhyLabs(Stateful[WhylabsState]):
     def _find(self, session_id: str) -> Session:
         """Return a session that still lives."""
         session = self.state.sessions.get(session_id)
-        gone = session is None or session.claimed_by_org or self._clock() >= session.expires_at
+        gone = session is None or session.claimed_by_org or self.clock() >= session.expires_at
         if session is None or gone:
             message = f"Resource session with ID {session_id} not found."
             raise error(404, "ResourceNotFound", message)
@@ -371,7 +359,7 @@ class WhyLabs(Stateful[WhylabsState]):
             alias=alias,
             timestamp=timestamp,
             segment_tags=segment_tags or [],
-            expires_at=self._clock() + UPLOAD_LIFETIME,
+            expires_at=self.clock() + UPLOAD_LIFETIME,
             signature=self.draws.hexadecimal(64),
         )
         session.profiles[profile.profile_id] = profile

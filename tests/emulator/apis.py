@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from sessions_vtab.emulator import deepset, embedding_studio
+from sessions_vtab.emulator.deepset import Deepset
+from sessions_vtab.emulator.embedding_studio import EmbeddingStudio
 from sessions_vtab.emulator.service import EmulatorSettings
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -23,7 +24,7 @@ def is_null(answer: httpx.Response) -> bool:
 
 
 class ServiceApi:
-    """One service, made by ``service(settings)``."""
+    """One service, made with settings."""
 
     def __init__(self, service: Callable[[EmulatorSettings], Any], **settings: Any) -> None:
         self.time = START
@@ -48,7 +49,7 @@ class DeepsetApi(ServiceApi):
     """The deepset Cloud."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(deepset.service, **settings)
+        super().__init__(Deepset, **settings)
 
     def __call__(self, method, path, key="api_key", workspace="ws", **options) -> httpx.Response:
         """Send a request; a path that starts with no slash is below the workspace."""
@@ -88,7 +89,7 @@ class StudioApi(ServiceApi):
     """The Embedding Studio."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(embedding_studio.service, **settings)
+        super().__init__(EmbeddingStudio, **settings)
 
     def __call__(self, method, path, **options) -> httpx.Response:
         url = path if path.startswith("/") else f"/api/v1/clickstream/{path}"

@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from sessions_vtab.emulator.eleanor import service
+from sessions_vtab.emulator.eleanor import Eleanor
 from tests.emulator.apis import ServiceApi
 
 
@@ -17,7 +17,7 @@ class Api(ServiceApi):
     """EleanorAI."""
 
     def __init__(self, token=None, **settings) -> None:
-        super().__init__(partial(service, token=token), **settings)
+        super().__init__(partial(Eleanor, token=token), **settings)
 
     def __call__(self, method, path="", namespace="ns", **options) -> httpx.Response:
         """Send a request; a path without a slash in front is below the namespace's sessions."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from sessions_vtab.emulator.vertex.errors import ApiError
 from sessions_vtab.emulator.vertex.filters import (
     AndTerms,
     Node,
@@ -15,6 +14,7 @@ from sessions_vtab.emulator.vertex.filters import (
     parse_filter,
     require_documented,
 )
+from sessions_vtab.emulator.vertex.messages import ApiError
 
 
 def shown(node: Node | None) -> str:

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sessions_vtab.emulator.vertex.errors import ApiError
 from sessions_vtab.emulator.vertex.filters import parse_filter
-from sessions_vtab.emulator.vertex.messages import MESSAGES, snake
+from sessions_vtab.emulator.vertex.messages import MESSAGES, ApiError, snake
 from sessions_vtab.emulator.vertex.wire import read_body
 
 FIELDS = sorted({name for fields in MESSAGES.values() for name in fields})

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sessions_vtab.emulator.service import EmulatorSettings
-from sessions_vtab.emulator.vertex import service
+from sessions_vtab.emulator.vertex import Vertex
 
 
 @pytest.fixture(scope="module")
@@ -19,14 +19,14 @@ def clock():
 
 @pytest.fixture(scope="module")
 def engine(clock):
-    (engine,) = service(EmulatorSettings(seed=7, clock=clock)).dump()["engines"]
+    (engine,) = Vertex(EmulatorSettings(seed=7, clock=clock)).dump()["engines"]
     return engine
 
 
 def test_it_is_deterministic(clock) -> None:
     def made(seed):
         few = EmulatorSettings(seed=seed, sessions=120, events=2_000, clock=clock)
-        return service(few).dump()["engines"]
+        return Vertex(few).dump()["engines"]
 
     assert made(7) == made(7)
     assert made(7) != made(8)
@@ -64,8 +64,8 @@ def test_it_has_what_queries_look_for(engine) -> None:
 
 
 def test_a_smaller_set(clock) -> None:
-    made = service(EmulatorSettings(seed=1, clock=clock, sessions=10, events=50))
+    made = Vertex(EmulatorSettings(seed=1, clock=clock, sessions=10, events=50))
     assert made.summary() == "10 sessions, 50 events"
     made.reset(None)
     assert made.summary() == ""
-    assert service(EmulatorSettings(seed=1, clock=clock, sessions=0, events=0)).summary() == ""
+    assert Vertex(EmulatorSettings(seed=1, clock=clock, sessions=0, events=0)).summary() == ""

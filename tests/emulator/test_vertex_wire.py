@@ -7,7 +7,7 @@ import json
 import pytest
 
 from sessions_vtab.emulator.vertex import messages
-from sessions_vtab.emulator.vertex.errors import ApiError
+from sessions_vtab.emulator.vertex.messages import ApiError
 from sessions_vtab.emulator.vertex.wire import read_body, written
 
 

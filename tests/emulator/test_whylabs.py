@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
-from sessions_vtab.emulator.whylabs import service
+from sessions_vtab.emulator.whylabs import WhyLabs
 from tests.emulator.apis import START, ServiceApi
 
 KEY = "0123456789." + "k" * 53
@@ -20,7 +20,7 @@ class Api(ServiceApi):
     """WhyLabs."""
 
     def __init__(self, **settings) -> None:
-        super().__init__(service, **settings)
+        super().__init__(WhyLabs, **settings)
 
     def session(self) -> str:
         return self("POST", "/v0/sessions", json={"userId": "me"}).json()["id"]

@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi import Body, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from sessions_vtab.emulator.deepset.files import Bucket, FileRoutes, presigned_form
@@ -41,9 +41,9 @@ from sessions_vtab.emulator.deepset.state import (
     not_found,
     user_id,
 )
-from sessions_vtab.emulator.service import EmulatorSettings, Refusal, Route, Service, add_routes
+from sessions_vtab.emulator.service import EmulatorSettings, Refusal
 
-__all__ = ["service"]
+__all__ = ["Deepset"]
 
 
 DOCUMENTATION_URL = "https://docs.cloud.deepset.ai/docs/upload-files"
@@ -143,15 +143,11 @@ class UploadSessionRoutes:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-
-    def mount(self, router: APIRouter) -> None:
-        """Add the routes to a router."""
         base = "/api/v1/workspaces/{workspace}/upload_sessions"
         one = base + "/{session_id}"
         known = [Depends(caller)]
-        add_routes(router, ("POST", base, self.create), dependencies=known, status_code=201)
-        add_routes(
-            router,
+        cloud.add_routes(("POST", base, self.create), dependencies=known, status_code=201)
+        cloud.add_routes(
             ("GET", base, self.list),
             ("GET", one, self.get),
             ("PUT", one, self.close),
@@ -294,13 +290,14 @@ def _file_row(upload: Upload) -> dict[str, Any]:
     }
 
 
-def service(settings: EmulatorSettings) -> Service:
-    """Return an emulated deepset Cloud with its own state.
+class Deepset(Cloud):
+    """One emulated deepset Cloud.
 
     Its paths are `/api/v1/workspaces/...` and, for the presigned uploads, `/deepset-uploads/...`.
     """
-    cloud = Cloud(settings)
-    router = APIRouter(route_class=Route)
-    for routes in (UploadSessionRoutes(cloud), FileRoutes(cloud), Bucket(cloud)):
-        routes.mount(router)
-    return cloud.service(router)
+
+    def __init__(self, settings: EmulatorSettings) -> None:
+        super().__init__(settings)
+        UploadSessionRoutes(self)
+        FileRoutes(self)
+        Bucket(self)

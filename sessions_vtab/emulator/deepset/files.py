@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from urllib.parse import quote, unquote
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, File, Form, Query, Request, Response, UploadFile
+from fastapi import Depends, File, Form, Query, Request, Response, UploadFile
 from pydantic import AwareDatetime
 from starlette.datastructures import UploadFile as FormFile
 
@@ -33,7 +33,7 @@ from sessions_vtab.emulator.deepset.state import (
     invalid,
     not_found,
 )
-from sessions_vtab.emulator.service import Refusal, add_routes
+from sessions_vtab.emulator.service import Refusal
 
 TARGET = "/deepset-uploads"
 BUCKET = "emulated-user-files-upload"
@@ -76,10 +76,7 @@ class Bucket:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-
-    def mount(self, router: APIRouter) -> None:
-        """Add the route to a router."""
-        add_routes(router, ("POST", TARGET + "/{session_id}", self.post))
+        cloud.add_routes(("POST", TARGET + "/{session_id}", self.post))
 
     async def post(self, request: Request, session_id: str) -> Response:
         """Store an object: 204; errors are XML, 403 for a wrong form or a closed session."""
@@ -267,15 +264,11 @@ class FileRoutes:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-
-    def mount(self, router: APIRouter) -> None:
-        """Add the routes to a router."""
         base = "/api/v1/workspaces/{workspace}/files"
         one = base + "/{file_id}"
         known = [Depends(caller)]
-        add_routes(router, ("POST", base, self.upload), dependencies=known, status_code=201)
-        add_routes(
-            router,
+        cloud.add_routes(("POST", base, self.upload), dependencies=known, status_code=201)
+        cloud.add_routes(
             ("GET", base, self.list),
             ("GET", one, self.get),
             ("DELETE", one, self.delete),

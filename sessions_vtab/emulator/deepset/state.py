@@ -17,14 +17,7 @@ from uuid import NAMESPACE_URL, uuid5
 from fastapi import Depends, Header, Query
 from pydantic import Field
 
-from sessions_vtab.emulator.service import (
-    BytesModel,
-    DrawnState,
-    Draws,
-    EmulatorSettings,
-    Refusal,
-    Stateful,
-)
+from sessions_vtab.emulator.service import BytesModel, DrawnState, Draws, Refusal, Stateful
 
 WriteMode = Literal["KEEP", "OVERWRITE", "FAIL", "TEMPORARY"]
 Status = Literal["OPEN", "CLOSED", "EXPIRED"]
@@ -193,13 +186,6 @@ CATEGORIES = ("news", "report", "manual")
 SUBJECTS = ("delivery", "invoice", "refund", "warranty")
 
 
-def sessions(seed: int, draws: Draws, now: datetime) -> list[UploadSession]:
-    """Return closed sessions of the last two days, every two hours one; the older are expired."""
-    source = random.Random(f"deepset-data:{seed}")
-    starts = [now - timedelta(hours=2 * n) for n in range(SESSIONS, 0, -1)]
-    return [_session(source, draws, start) for start in starts]
-
-
 def _session(source: random.Random, draws: Draws, start: datetime) -> UploadSession:
     session = UploadSession(
         session_id=draws.uuid(),
@@ -255,20 +241,21 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 class Cloud(Stateful[DeepsetState]):
     """State, ids and time of one emulated deepset Cloud."""
 
-    def __init__(self, settings: EmulatorSettings) -> None:
-        super().__init__("deepset", DeepsetState, settings)
+    name = "deepset"
+    model = DeepsetState
 
     def now(self) -> datetime:
         """Return the time, after everything that was due by then has happened."""
-        now = self._clock()
+        now = self.clock()
         self.state.settle(now)
         return now
 
     def fill(self, seed: int) -> None:
-        """Fill in the data set of a seed."""
-        now = self._clock()
-        made = sessions(seed, self.draws, now)
-        self.state.sessions = {session.session_id: session for session in made}
+        """Add closed sessions of the last two days, one every two hours; the older are expired."""
+        source, now = random.Random(f"deepset-data:{seed}"), self.clock()
+        for number in range(SESSIONS, 0, -1):
+            session = _session(source, self.draws, now - timedelta(hours=2 * number))
+            self.state.sessions[session.session_id] = session
         self.state.settle(now)
 
     def counts(self) -> dict[str, int]:

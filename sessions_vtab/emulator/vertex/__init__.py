@@ -1,10 +1,9 @@
 """Vertex AI Agent Engine Sessions over REST, written from `docs/contracts/vertex.md` alone.
 
-From the outside in: this module turns a request into an `EmulatedRequest` of `context` and picks
-the handler; `sessions` (with events) and `operations` (with engines) hold the handlers; `wire`
-(with `messages`) reads request bodies by the rules of proto JSON and writes answers, `filters` and
-`listing` read list parameters; `store` keeps the rows; `data` fills and saves them;
-`errors` has the service's words.
+From the outside in: this module turns a request into an `EmulatedRequest` and picks the handler;
+`sessions` (with events) and `operations` (with engines) hold the handlers; `wire` (with `messages`)
+reads request bodies by the rules of proto JSON and writes answers, `filters` and `listing` read
+list parameters; `store` keeps the rows; `data` fills and saves them.
 
 The path is taken apart before it is percent-decoded: a `/` or `:` inside an id stays in the id
 (contract, section 1). One raw route serves everything: this is the hot path, so neither routes are
@@ -13,25 +12,80 @@ searched nor parameters validated by the framework.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
-from fastapi import APIRouter
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from sessions_vtab.emulator.faults import PLAN_KEY
-from sessions_vtab.emulator.service import EmulatorSettings, Service, in_words
-from sessions_vtab.emulator.vertex import data, errors, operations, sessions
-from sessions_vtab.emulator.vertex.context import EmulatedRequest, ServiceContext
-from sessions_vtab.emulator.vertex.errors import ApiError
-from sessions_vtab.emulator.vertex.store import project_number
+from sessions_vtab.emulator.faults import PLAN_KEY, OperationPlan
+from sessions_vtab.emulator.service import JSON, EmulatorSettings, Service
+from sessions_vtab.emulator.vertex import data, operations, sessions
+from sessions_vtab.emulator.vertex.messages import (
+    HTML_NOT_FOUND,
+    NO_ENGINE,
+    ApiError,
+    bad_api_key,
+    found_errors,
+    from_datetime,
+    not_found,
+    unauthenticated,
+)
+from sessions_vtab.emulator.vertex.store import (
+    Engine,
+    EngineKey,
+    EngineStore,
+    Session,
+    plausible_session_id,
+    project_number,
+)
 
-__all__ = ["service"]
+__all__ = ["Vertex"]
 
 
-Handler: TypeAlias = "Callable[[ServiceContext, EmulatedRequest], bytes]"
+@dataclass(slots=True)
+class EmulatedRequest:
+    """One request.
+
+    Attributes:
+        version: `v1` or `v1beta1`.
+        express: Whether the path named no project and location.
+        project: The project's number.
+        location: The location.
+        path: The rest of the path: collections and ids in turn, percent-decoded.
+        query: Its query; the last of repeated parameters counts.
+        body: Its body as received.
+        plan: A plan for the operation this request starts, from an injected fault.
+    """
+
+    version: str
+    express: bool
+    project: str
+    location: str
+    path: tuple[str, ...]
+    query: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    plan: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def base(self) -> str:
+        """What names in the answer begin with: the project and location, nothing in express."""
+        return "" if self.express else f"projects/{self.project}/locations/{self.location}/"
+
+    def name(self, *segments: str) -> str:
+        """Return a resource name in the spelling of this request."""
+        return self.base + "/".join(segments)
+
+    @property
+    def engine_key(self) -> EngineKey:
+        """The engine that the path names."""
+        return EngineKey(self.project, self.location, self.path[1])
+
+
+Handler: TypeAlias = "Callable[[Vertex, EmulatedRequest], bytes]"
 
 VERSIONS = ("v1", "v1beta1")
 UI = "ui"
@@ -70,11 +124,81 @@ _JSON = b"application/json; charset=UTF-8"
 _HTML = b"text/html; charset=UTF-8"
 
 
-class VertexApplication:
-    """The ASGI application behind the route of the whole API."""
+_ID_RANGE = (10**16, 10**19)
+"""Server-made ids are numbers of 17 to 19 digits (contract, section 3, recorded)."""
 
-    def __init__(self, context: ServiceContext) -> None:
-        self._context = context
+
+class Vertex(Service):
+    """The emulated Vertex AI Agent Engine Sessions API: its state, which handlers are given.
+
+    It is the ASGI application behind the route of the whole API, too.
+    """
+
+    name = "vertex"
+
+    def __init__(self, settings: EmulatorSettings) -> None:
+        super().__init__(settings)
+        for version in (*VERSIONS, UI):
+            self.router.routes.append(Route(f"/{version}/{{rest:path}}", self))
+
+    def reset(self, seed: int | None) -> None:
+        """Forget everything; with a seed, server-made ids are the same in every run."""
+        self.store = EngineStore(self.settings.engines)
+        self.operations = operations.Operations()
+        self.random = random.Random(seed)
+        if seed is not None:
+            data.fill(self, seed)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many sessions and events there are."""
+        return self.store.counts()
+
+    def dump(self) -> JSON:
+        """Return all engines, users, sessions and events; operations are not kept."""
+        return data.dump(self.store)
+
+    def load(self, dumped: JSON) -> None:
+        """Take back what `dump` returned; raises ValueError if it is something else."""
+        data.load(self.store, dumped)
+
+    def now(self) -> int:
+        """Return the server's time in nanoseconds."""
+        return from_datetime(self.settings.clock())
+
+    def new_id(self) -> str:
+        """Return a number as the service makes ids."""
+        return str(self.random.randrange(*_ID_RANGE))
+
+    def plan(self, call: EmulatedRequest) -> OperationPlan:
+        """Return how the operation of this call goes: as the fault says, else as usual."""
+        usual = {"polls": self.settings.operation_polls, "hidden_gets": self.settings.hidden_gets}
+        return OperationPlan.model_validate({**usual, **call.plan})
+
+    def engine(self, call: EmulatedRequest) -> Engine:
+        """Return the engine that a path names.
+
+        Raises:
+            ApiError: 404 NOT_FOUND: there is no such engine.
+        """
+        engine = self.store.find(call.engine_key, self.now())
+        if engine is None:
+            raise not_found(NO_ENGINE)
+        return engine
+
+    def session(self, call: EmulatedRequest, field: str = "name") -> tuple[Engine, Session]:
+        """Return the session that a path names, with its engine.
+
+        Raises:
+            ApiError: 400 if the id cannot be one, 404 if there is no such engine or session.
+        """
+        session_id = call.path[3]
+        if not plausible_session_id(session_id):
+            raise found_errors((field, "Invalid Session resource name."))
+        engine = self.engine(call)
+        session = engine.sessions.get(session_id)
+        if session is None:
+            raise not_found(engine.missing(session_id))
+        return engine, session
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -89,12 +213,12 @@ class VertexApplication:
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         found = self._resolve(scope["method"], scope.get("raw_path") or scope["path"].encode())
         if found is None:
-            return 404, _HTML, errors.HTML_NOT_FOUND
+            return 404, _HTML, HTML_NOT_FOUND
         handler, call = found
         call.query, call.body, call.plan = query, body, scope.get(PLAN_KEY, {})
         try:
             _authenticate(scope["headers"], query)
-            return 200, _JSON, handler(self._context, call)
+            return 200, _JSON, handler(self, call)
         except ApiError as error:
             return error.code, _JSON, error.body()
 
@@ -108,7 +232,7 @@ class VertexApplication:
         names = tuple(unquote(segment) for segment in segments)
         express = names[0] != "projects"
         if express:
-            project, location = self._context.settings.express
+            project, location = self.settings.express
         elif len(names) > 4 and names[2] == "locations":  # noqa: PLR2004 (and a rest)
             project, location, names = names[1], names[3], names[4:]
         else:
@@ -163,32 +287,8 @@ def _authenticate(headers: list[tuple[bytes, bytes]], query: dict[str, str]) -> 
             key = value.decode("latin-1")
     if token.startswith(("invalid", "expired")):
         expired = token.startswith("expired")
-        raise errors.unauthenticated(
+        raise unauthenticated(
             "ACCESS_TOKEN_EXPIRED" if expired else "ACCESS_TOKEN_TYPE_UNSUPPORTED"
         )
     if key.startswith("invalid"):
-        raise errors.bad_api_key()
-
-
-def service(settings: EmulatorSettings) -> Service:
-    """Return the emulated Vertex AI Agent Engine Sessions API with a state of its own."""
-    context = ServiceContext(settings)
-
-    def reset(number: int | None) -> None:
-        context.reset(number)
-        if number is not None:
-            data.fill(context, number)
-
-    reset(settings.seed)
-    router = APIRouter()
-    endpoint = VertexApplication(context)
-    for version in (*VERSIONS, UI):
-        router.routes.append(Route(f"/{version}/{{rest:path}}", endpoint))
-    return Service(
-        name="vertex",
-        router=router,
-        reset=reset,
-        summary=lambda: in_words(context.store.counts()),
-        dump=lambda: data.dump(context.store),
-        load=lambda value: data.load(context.store, value),
-    )
+        raise bad_api_key()

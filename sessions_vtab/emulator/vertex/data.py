@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sessions_vtab.emulator.service import JSON
-    from sessions_vtab.emulator.vertex.context import ServiceContext
+    from sessions_vtab.emulator.vertex import Vertex
     from sessions_vtab.emulator.vertex.store import EngineStore, User
 
 PROJECT, LOCATION, ENGINE = "demo", "us-central1", "42"
@@ -52,15 +52,15 @@ _ERRORS = (
 )
 
 
-def fill(context: ServiceContext, seed: int) -> None:
+def fill(vertex: Vertex, seed: int) -> None:
     """Fill an empty service; from now on only this engine, configured and created ones exist."""
-    now = context.now()
+    now = vertex.now()
     key = EngineKey(project_number(PROJECT), LOCATION, ENGINE)
     engine = Engine(key, now - SPAN, "Support agent")
-    context.store.engines[key] = engine
-    context.store.known = context.settings.engines or ()
+    vertex.store.engines[key] = engine
+    vertex.store.known = vertex.settings.engines or ()
     generator = _Generator(engine, random.Random(seed), now)
-    generator.run(context.settings.sessions, context.settings.events)
+    generator.run(vertex.settings.sessions, vertex.settings.events)
 
 
 class _Generator:

@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
 
-from sessions_vtab.emulator.vertex.errors import ApiError, found_errors
+from sessions_vtab.emulator.vertex.messages import ApiError, found_errors
 
 KEYWORDS = ("AND", "OR", "NOT")
 _MAX_NESTING = 50

@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from sessions_vtab.emulator.vertex import messages
-from sessions_vtab.emulator.vertex.errors import found_errors, invalid
 from sessions_vtab.emulator.vertex.filters import (
     AndTerms,
     Node,
@@ -31,6 +30,7 @@ from sessions_vtab.emulator.vertex.filters import (
     parse_filter,
     require_documented,
 )
+from sessions_vtab.emulator.vertex.messages import found_errors, invalid
 from sessions_vtab.emulator.vertex.store import Event, Position, Session
 
 SessionTest: TypeAlias = "Callable[[Session], bool]"

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessions_vtab.emulator.faults import OperationPlan
 from sessions_vtab.emulator.vertex import listing
-from sessions_vtab.emulator.vertex.errors import (
+from sessions_vtab.emulator.vertex.messages import (
     failed_precondition,
+    format_time,
     found_errors,
     not_found,
 )
-from sessions_vtab.emulator.vertex.messages import format_time
 from sessions_vtab.emulator.vertex.store import Engine, EngineKey, Rows
 from sessions_vtab.emulator.vertex.wire import dumps, parse_json, read_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sessions_vtab.emulator.vertex.context import EmulatedRequest, ServiceContext
+    from sessions_vtab.emulator.vertex import EmulatedRequest, Vertex
 
 T = TypeVar("T")
 
@@ -131,7 +131,7 @@ class Operations:
 
 
 def run(
-    context: ServiceContext,
+    vertex: Vertex,
     call: EmulatedRequest,
     kind: str,
     parent: str,
@@ -142,7 +142,7 @@ def run(
     """Start an operation and answer with it.
 
     Args:
-        context: Where it is kept.
+        vertex: Where it is kept.
         call: The call that starts it.
         kind: Name of its metadata message.
         parent: The resource that its name begins with.
@@ -150,35 +150,35 @@ def run(
         effect: Comes about at once, unless the operation is to end in an error.
         response: Name and fields of its response.
     """
-    operation_id, plan = context.new_id(), context.plan(call)
+    operation_id, plan = vertex.new_id(), vertex.plan(call)
     operation = LongRunningOperation(
         id=operation_id,
         name=f"{parent}/operations/{operation_id}",
         kind=kind,
         scope=scope,
         version=call.version,
-        create_time=context.now(),
+        create_time=vertex.now(),
         plan=plan,
         answer=response[0],
         response=response[1],
     )
     if plan.error is None:
         effect(plan)
-    context.operations.start(operation)
+    vertex.operations.start(operation)
     return dumps(operation.message(call.version))
 
 
-def get(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def get(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Answer a poll; `:wait` is the same, as it may return before the operation is done."""
-    operation = context.operations.find(call)
+    operation = vertex.operations.find(call)
     answer = dumps(operation.message(call.version))
     operation.poll()
     return answer
 
 
-def cancel(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def cancel(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Cancel an operation that is not done; the effect it may have had stays."""
-    operation = context.operations.find(call)
+    operation = vertex.operations.find(call)
     if not operation.done:
         operation.cancelled = True
         operation.error = {
@@ -188,18 +188,18 @@ def cancel(context: ServiceContext, call: EmulatedRequest) -> bytes:
     return b"{}"
 
 
-def delete(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def delete(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Forget an operation."""
-    context.operations.forget(context.operations.find(call))
+    vertex.operations.forget(vertex.operations.find(call))
     return b"{}"
 
 
-def list_under(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def list_under(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """List the operations of a session, an engine or a location."""
     if call.query.get("filter"):
         raise found_errors(("filter", "Filters are not supported on operations."))
     scope = (call.project, call.location, *call.path[1:-1:2])
-    rows = context.operations.under(scope)
+    rows = vertex.operations.under(scope)
     return _page(call, "operations", rows, scope, lambda one: one.message(call.version))
 
 
@@ -219,19 +219,19 @@ def _page(
     return dumps(answer)
 
 
-def create_engine(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def create_engine(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Create an engine under a new id; only its display name is kept."""
     message = read_body("ReasoningEngine", call.body, call.version, "reasoning_engine")
-    now = context.now()
-    key = EngineKey(call.project, call.location, context.new_id())
+    now = vertex.now()
+    key = EngineKey(call.project, call.location, vertex.new_id())
     engine = Engine(key, now, message.get("displayName", ""))
 
     def effect(_: OperationPlan) -> None:
-        context.store.engines[key] = engine
+        vertex.store.engines[key] = engine
 
     kind, response = "CreateReasoningEngineOperationMetadata", _message(call, engine)
     made = "ReasoningEngine", response
-    return run(context, call, kind, response["name"], key, effect, made)
+    return run(vertex, call, kind, response["name"], key, effect, made)
 
 
 def _message(call: EmulatedRequest, engine: Engine) -> dict[str, Any]:
@@ -244,22 +244,22 @@ def _message(call: EmulatedRequest, engine: Engine) -> dict[str, Any]:
     return {name: value for name, value in message.items() if value}
 
 
-def get_engine(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def get_engine(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Answer with one engine."""
-    return dumps(_message(call, context.engine(call)))
+    return dumps(_message(call, vertex.engine(call)))
 
 
-def list_engines(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def list_engines(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Answer with a page of the engines of a location, oldest first."""
     scope = (call.project, call.location)
-    engines = context.store.under(*scope, context.now())
+    engines = vertex.store.under(*scope, vertex.now())
     rows = Rows((engine.create_time, int(engine.key.engine), engine) for engine in engines)
     return _page(call, "reasoningEngines", rows, scope, lambda one: _message(call, one))
 
 
-def delete_engine(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def delete_engine(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Delete an engine; one with sessions only by force, in the query or (vertexai) the body."""
-    engine = context.engine(call)
+    engine = vertex.engine(call)
     body = parse_json(call.body)
     forced = call.query.get("force") == "true" or (
         isinstance(body, dict) and body.get("force") is True
@@ -271,4 +271,4 @@ def delete_engine(context: ServiceContext, call: EmulatedRequest) -> bytes:
         )
     name = call.name("reasoningEngines", engine.key.engine)
     kind = "DeleteOperationMetadata"
-    return run(context, call, kind, name, engine.key, lambda _: context.store.delete(engine))
+    return run(vertex, call, kind, name, engine.key, lambda _: vertex.store.delete(engine))

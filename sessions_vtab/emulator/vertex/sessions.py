@@ -6,10 +6,18 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from sessions_vtab.emulator.vertex import listing, operations, wire
-from sessions_vtab.emulator.vertex.context import session_not_found
-from sessions_vtab.emulator.vertex.errors import BAD_ARGUMENT, BAD_SESSION_ID, found_errors, invalid
 from sessions_vtab.emulator.vertex.listing import event_filter, session_filter
-from sessions_vtab.emulator.vertex.messages import MESSAGES, SECOND, format_time, snake
+from sessions_vtab.emulator.vertex.messages import (
+    BAD_ARGUMENT,
+    BAD_SESSION_ID,
+    MESSAGES,
+    SECOND,
+    format_time,
+    found_errors,
+    invalid,
+    not_found,
+    snake,
+)
 from sessions_vtab.emulator.vertex.store import (
     Event,
     Position,
@@ -22,7 +30,7 @@ from sessions_vtab.emulator.vertex.wire import read_body
 
 if TYPE_CHECKING:
     from sessions_vtab.emulator.faults import OperationPlan
-    from sessions_vtab.emulator.vertex.context import EmulatedRequest, ServiceContext
+    from sessions_vtab.emulator.vertex import EmulatedRequest, Vertex
     from sessions_vtab.emulator.vertex.listing import SessionFilter
     from sessions_vtab.emulator.vertex.store import Engine, Orders
 
@@ -37,17 +45,17 @@ _OUTPUT_ONLY = {"name", "createTime", "updateTime"}
 _PATHS = {spelling: name for name in MESSAGES["Session"] for spelling in (name, snake(name))}
 
 
-def create(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def create(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Create a session and answer with the operation."""
-    engine = context.engine(call)
+    engine = vertex.engine(call)
     message = read_body("Session", call.body, call.version, "session")
     session_id = listing.parameter(call.query, "sessionId", "session_id")
     _check_new(message, session_id)
-    session_id = session_id or context.new_id()
+    session_id = session_id or vertex.new_id()
     if session_id in engine.sessions:
         name = f"{engine.key.name()}/sessions/{session_id}"
         raise invalid(f"Session with user-provided ID '{name}' already exists.")
-    session = _new_session(context, engine, session_id, message)
+    session = _new_session(vertex, engine, session_id, message)
     name = call.name("reasoningEngines", engine.key.engine, "sessions", session.id)
     response = "Session", _create_response(name, message, session.create_time)
 
@@ -58,20 +66,20 @@ def create(context: ServiceContext, call: EmulatedRequest) -> bytes:
 
     # The operation's name must have the session's id in the third-last place.
     kind, scope = "CreateSessionOperationMetadata", (*engine.key, session.id)
-    return operations.run(context, call, kind, name, scope, effect, response)
+    return operations.run(vertex, call, kind, name, scope, effect, response)
 
 
 def _new_session(
-    context: ServiceContext, engine: Engine, session_id: str, message: dict[str, Any]
+    vertex: Vertex, engine: Engine, session_id: str, message: dict[str, Any]
 ) -> Session:
-    now = context.now()
+    now = vertex.now()
     return Session(
         id=session_id,
         number=engine.next_number,
         user=engine.user(message["userId"]),
         create_time=now,
         update_time=now,
-        expire_time=_expiry(context, message, now, now),
+        expire_time=_expiry(vertex, message, now, now),
         display_name=message.get("displayName", ""),
         labels=message.get("labels", {}),
     )
@@ -112,16 +120,16 @@ def _is_label_character(character: str) -> bool:
     return character in "_-" or (category[0] in "LNM" and category not in {"Lu", "Lt"})
 
 
-def _expiry(context: ServiceContext, message: dict[str, Any], now: int, created: int) -> int:
+def _expiry(vertex: Vertex, message: dict[str, Any], now: int, created: int) -> int:
     """Return when a session expires: from `ttl`, from `expireTime`, or 365 days after creation."""
     if "ttl" in message:
         ttl: int = message["ttl"]
-        if ttl < (1 if context.settings.lenient_ttl else MINIMUM_LIFE):
+        if ttl < (1 if vertex.settings.lenient_ttl else MINIMUM_LIFE):
             raise found_errors(("session.ttl", "The minimum value is 24 hours."))
         return now + ttl
     if "expireTime" in message:
         expiry: int = message["expireTime"]
-        least = now + 1 if context.settings.lenient_ttl else max(now + 1, created + MINIMUM_LIFE)
+        least = now + 1 if vertex.settings.lenient_ttl else max(now + 1, created + MINIMUM_LIFE)
         if expiry < least:
             text = "The minimum value is 24 hours from the time of creation."
             raise found_errors(("session.expire_time", text))
@@ -129,12 +137,12 @@ def _expiry(context: ServiceContext, message: dict[str, Any], now: int, created:
     return created + DEFAULT_LIFE
 
 
-def get(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def get(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Answer with one session."""
-    engine, session = context.session(call)
+    engine, session = vertex.session(call)
     if session.hidden:
         session.hidden -= 1
-        raise session_not_found(engine, session.id)
+        raise not_found(engine.missing(session.id))
     return _answer(call, engine, session)
 
 
@@ -146,14 +154,14 @@ def _prefix(call: EmulatedRequest, engine: Engine) -> str:
     return call.name("reasoningEngines", engine.key.engine, "sessions", "")
 
 
-def list_page(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def list_page(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Answer with a page of an engine's sessions."""
     size = listing.page_size(call.query)
     filter_text = call.query.get("filter", "")
     order_text = listing.parameter(call.query, "orderBy", "order_by")
     terms = listing.parse_order(order_text, listing.SESSION_FIELDS, listing.SESSION_DEFAULT)
-    wanted = session_filter(filter_text, context.settings.strict_filters)
-    engine = context.engine(call)
+    wanted = session_filter(filter_text, vertex.settings.strict_filters)
+    engine = vertex.engine(call)
     parameters = ("sessions", *engine.key, filter_text, order_text)
     after = listing.decode(listing.page_token(call.query), parameters)
     found, more = _page(engine, wanted, terms, size, after)
@@ -192,19 +200,19 @@ def _sort_key(session: Session, terms: tuple[listing.OrderTerm, ...]) -> tuple[i
     return tuple(-moments[field] if falling else moments[field] for field, falling in terms)
 
 
-def patch(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def patch(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Change what the mask names, else what the body has; answer with the session itself."""
     message = read_body("Session", call.body, call.version, "session")
-    engine, session = context.session(call)
+    engine, session = vertex.session(call)
     fields = _masked(listing.parameter(call.query, "updateMask", "update_mask"), message)
-    now = context.now()
+    now = vertex.now()
     if "userId" in fields and message.get("userId") != session.user.id:
         problem = "Field is immutable." if message.get("userId") else _REQUIRED
         raise found_errors(("session.user_id", problem))
     if "labels" in fields:
         _check_labels(message.get("labels", {}))
     if fields & {"ttl", "expireTime"}:
-        session.expire_time = _expiry(context, message, now, session.create_time)
+        session.expire_time = _expiry(vertex, message, now, session.create_time)
         engine.note_expiry(session)
     _assign(engine, session, message, fields)
     engine.touch(session, now)
@@ -239,12 +247,12 @@ def _masked(mask: str, message: dict[str, Any]) -> set[str]:
     return {_PATHS[path] for path in paths} - _OUTPUT_ONLY
 
 
-def delete(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def delete(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Delete a session with its events; the operation's name has no session in it."""
-    engine, session = context.session(call)
+    engine, session = vertex.session(call)
     location = f"projects/{call.project}/locations/{call.location}"
     kind, scope = "DeleteOperationMetadata", (*engine.key, session.id)
-    return operations.run(context, call, kind, location, scope, lambda _: engine.remove(session))
+    return operations.run(vertex, call, kind, location, scope, lambda _: engine.remove(session))
 
 
 _EVENT_FIELDS = {
@@ -256,7 +264,7 @@ _MASKED_RESPONSE = 4096
 """Compaction masks a tool's response whose JSON is longer than this many bytes."""
 
 
-def append_event(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def append_event(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Add an event and merge its state delta; there is no check for duplicates."""
     if not plausible_session_id(call.path[3]):
         raise invalid(BAD_ARGUMENT, [("name", BAD_SESSION_ID)])
@@ -268,9 +276,9 @@ def append_event(context: ServiceContext, call: EmulatedRequest) -> bytes:
     ]
     if problems:
         raise found_errors(*problems)
-    engine, session = context.session(call)
-    store_event(engine, session, context.new_id(), message)
-    engine.touch(session, context.now())
+    engine, session = vertex.session(call)
+    store_event(engine, session, vertex.new_id(), message)
+    engine.touch(session, vertex.now())
     return b"{}"
 
 
@@ -283,14 +291,14 @@ def store_event(engine: Engine, session: Session, event_id: str, message: dict[s
     engine.merge_state(session, message.get("actions", {}).get("stateDelta", {}))
 
 
-def list_events(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def list_events(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Answer with a page of a session's events, by timestamp."""
     size = listing.page_size(call.query)
     filter_text = call.query.get("filter", "")
     order_text = listing.parameter(call.query, "orderBy", "order_by")
     terms = listing.parse_order(order_text, listing.EVENT_FIELDS, listing.EVENT_DEFAULT)
-    wanted = event_filter(filter_text, context.settings.strict_filters)
-    engine, session = context.session(call, "parent")
+    wanted = event_filter(filter_text, vertex.settings.strict_filters)
+    engine, session = vertex.session(call, "parent")
     parameters = ("events", *engine.key, session.id, filter_text, order_text)
     found, more = session.events.page(
         size,
@@ -305,7 +313,7 @@ def list_events(context: ServiceContext, call: EmulatedRequest) -> bytes:
     return wire.page("sessionEvents", prefix, tails, token)
 
 
-def compact(context: ServiceContext, call: EmulatedRequest) -> bytes:
+def compact(vertex: Vertex, call: EmulatedRequest) -> bytes:
     """Compact a session's history.
 
     Event editing strips the model's thoughts and masks long tool responses, as the reference
@@ -318,15 +326,15 @@ def compact(context: ServiceContext, call: EmulatedRequest) -> bytes:
     enabled = {name for name, config in modes.items() if config.get("mode") == "AUTO"}
     if not enabled or len(enabled) < len(modes):
         raise found_errors(("compaction", "At least one category must be enabled, in mode AUTO."))
-    engine, session = context.session(call)
+    engine, session = vertex.session(call)
 
     def effect(_: OperationPlan) -> None:
         if "eventEditing" in enabled:
             _edit(session)
-        engine.touch(session, context.now())
+        engine.touch(session, vertex.now())
 
     kind, scope = "CompactSessionOperationMetadata", (*engine.key, session.id)
-    return operations.run(context, call, kind, call.name(*call.path[:4]), scope, effect)
+    return operations.run(vertex, call, kind, call.name(*call.path[:4]), scope, effect)
 
 
 def _edit(session: Session) -> None:

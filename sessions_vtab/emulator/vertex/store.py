@@ -261,6 +261,10 @@ class Engine:
         self.orders.remove(session)
         session.user.orders.remove(session)
 
+    def missing(self, session_id: str) -> str:
+        """Say, as recorded, that a session is not there."""
+        return f"Session {self.key.name()}/sessions/{session_id} not found."
+
     def note_expiry(self, session: Session) -> None:
         """Remember when to look at a session again; call it after each change of its expiry."""
         heapq.heappush(self._expiries, (session.expire_time, session.number, session.id))

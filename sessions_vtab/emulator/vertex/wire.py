@@ -17,7 +17,6 @@ from functools import cache
 from typing import Any, NoReturn, TypeAlias
 
 from sessions_vtab.emulator.vertex import messages
-from sessions_vtab.emulator.vertex.errors import invalid
 from sessions_vtab.emulator.vertex.messages import (
     ENUMS,
     LENIENT,
@@ -26,13 +25,13 @@ from sessions_vtab.emulator.vertex.messages import (
     ONLY_V1BETA1,
     format_duration,
     format_time,
+    invalid,
     snake,
 )
 from sessions_vtab.emulator.vertex.store import Engine, Event, Session
 
 _INT32 = 2**31
 _NO_LIST = "Proto field is not repeating, cannot start list."
-_TIMESTAMP_HINT = "timestamps must end with 'Z' or have a valid timezone offset."
 
 
 class Body:
@@ -231,105 +230,100 @@ def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _read_string(value: Any, path: str, body: Body) -> Any:
-    if isinstance(value, str):
-        return value
-    return body.wrong(path, "TYPE_STRING", _shown(value))
+def _scalar_reader(kind: str, convert: Callable[[Any], Any], refusal: str = "{value}") -> Reader:
+    """Return the reader of a type without parts.
+
+    Args:
+        kind: The type as the service words it.
+        convert: Returns the stored value; raises an error for one that the type refuses.
+        refusal: What is said of such a value; `{field}` is the last part of its path.
+    """
+
+    def read(value: Any, path: str, body: Body) -> Any:
+        try:
+            return convert(value)
+        except (ValueError, TypeError, OverflowError) as error:
+            words = {"value": _shown(value), "field": path.rpartition(".")[2], "error": error}
+            return body.wrong(path, kind, refusal.format(**words))
+
+    return read
 
 
-def _read_bool(value: Any, path: str, body: Body) -> Any:
-    if value in (True, "true"):
-        return True
-    if value in (False, "false"):
-        return False
-    return body.wrong(path, "TYPE_BOOL", _shown(value))
-
-
-def _number(value: Any) -> float | None:
-    """Return a JSON number, or a text that holds one, as a finite double."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _read_int32(value: Any, path: str, body: Body) -> Any:
-    number = _number(value)
-    if number is None or not number.is_integer() or not -_INT32 <= number < _INT32:
-        return body.wrong(path, "TYPE_INT32", _shown(value))
-    return int(number)
-
-
-def _read_double(value: Any, path: str, body: Body) -> Any:
-    number = _number(value)
-    if number is None:
-        return body.wrong(path, "TYPE_DOUBLE", _shown(value))
-    return messages.double(number)
-
-
-def _read_bytes(value: Any, path: str, body: Body) -> Any:
-    try:
-        return messages.parse_bytes(value)
-    except (ValueError, AttributeError):
-        return body.wrong(path, "TYPE_BYTES", f"Base64 decoding failed for {_shown(value)}")
-
-
-def _read_time(value: Any, path: str, body: Body) -> Any:
-    """Return nanoseconds; ADK before mid-2025 sent the object form (section 2)."""
-    try:
-        if isinstance(value, dict):
-            seconds = messages.in_range(int(value.get("seconds", 0)))
-            return seconds * messages.SECOND + int(value.get("nanos", 0))
-        return messages.parse_time(value)
-    except (ValueError, TypeError):
-        name = path.rpartition(".")[2]
-        text = f"Field '{name}', Illegal timestamp format; {_TIMESTAMP_HINT}"
-        return body.wrong(path, "type.googleapis.com/google.protobuf.Timestamp", text)
-
-
-def _read_duration(value: Any, path: str, body: Body) -> Any:
-    try:
-        return messages.parse_duration(value)
-    except (ValueError, TypeError):
-        name = path.rpartition(".")[2]
-        text = f"Field '{name}', Illegal duration format; duration must end with 's'"
-        return body.wrong(path, "type.googleapis.com/google.protobuf.Duration", text)
-
-
-def _read_struct(value: Any, path: str, body: Body) -> Any:
-    if not isinstance(value, dict):
-        return body.wrong(path, "type.googleapis.com/google.protobuf.Struct", _shown(value))
-    try:
-        return messages.struct(value)
-    except ValueError as error:
-        return body.wrong(path, "type.googleapis.com/google.protobuf.Struct", error)
-
-
-def _read_any(value: Any, path: str, body: Body) -> Any:  # noqa: ARG001 (a Reader)
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
     return value
 
 
-def _read_null(value: Any, path: str, body: Body) -> Any:
-    if value in (None, "NULL_VALUE"):
-        return None
-    return body.wrong(path, "type.googleapis.com/google.protobuf.NullValue", _shown(value))
+def _bytes(value: Any) -> str:
+    return messages.parse_bytes(_text(value))
 
+
+def _bool(value: Any) -> bool:
+    if value not in (True, "true", False, "false"):
+        raise ValueError
+    return value in (True, "true")
+
+
+def _null(value: Any) -> None:
+    if value not in (None, "NULL_VALUE"):
+        raise ValueError
+
+
+def _number(value: Any) -> float:
+    """Return a JSON number, or a text that holds one, as a finite double."""
+    if isinstance(value, bool):
+        raise TypeError
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _double(value: Any) -> float:
+    return messages.double(_number(value))
+
+
+def _int32(value: Any) -> int:
+    number = _number(value)
+    if not number.is_integer() or not -_INT32 <= number < _INT32:
+        raise ValueError
+    return int(number)
+
+
+def _time(value: Any) -> int:
+    """Return nanoseconds; ADK before mid-2025 sent the object form (section 2)."""
+    if isinstance(value, dict):
+        seconds = messages.in_range(int(value.get("seconds", 0)))
+        return seconds * messages.SECOND + int(value.get("nanos", 0))
+    return messages.parse_time(value)
+
+
+def _struct(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise TypeError(_shown(value))
+    return messages.struct(value)
+
+
+_ILLEGAL_TIME = (
+    "Field '{field}', Illegal timestamp format; timestamps must end with 'Z' or have a valid"
+    " timezone offset."
+)
+_ILLEGAL_DURATION = "Field '{field}', Illegal duration format; duration must end with 's'"
+_PROTO = "type.googleapis.com/google.protobuf."
 
 _SCALARS: dict[str, Reader] = {
-    "string": _read_string,
-    "bool": _read_bool,
-    "int32": _read_int32,
-    "double": _read_double,
-    "float": _read_double,
-    "bytes": _read_bytes,
-    "time": _read_time,
-    "duration": _read_duration,
-    "struct": _read_struct,
-    "any": _read_any,
-    "null": _read_null,
+    "string": _scalar_reader("TYPE_STRING", _text),
+    "bool": _scalar_reader("TYPE_BOOL", _bool),
+    "int32": _scalar_reader("TYPE_INT32", _int32),
+    "double": _scalar_reader("TYPE_DOUBLE", _double),
+    "float": _scalar_reader("TYPE_DOUBLE", _double),
+    "bytes": _scalar_reader("TYPE_BYTES", _bytes, "Base64 decoding failed for {value}"),
+    "time": _scalar_reader(_PROTO + "Timestamp", _time, _ILLEGAL_TIME),
+    "duration": _scalar_reader(_PROTO + "Duration", messages.parse_duration, _ILLEGAL_DURATION),
+    "struct": _scalar_reader(_PROTO + "Struct", _struct, "{error}"),
+    "any": lambda value, _path, _body: value,
+    "null": _scalar_reader(_PROTO + "NullValue", _null),
 }
 
 
