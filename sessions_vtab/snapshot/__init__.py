@@ -1,7 +1,6 @@
 """Copies of a source as plain tables in one SQLite file, or as Parquet files.
 
-* `model`: what a caller gives and gets
-* `shape`: which tables and columns are copied, and how each is read
+* `shape`: options; which tables and columns are copied, and how each is read
 * `rows`: statements on the source, within the snapshot's budget
 * `ddl`, `opening`, `work`: the file that is written, beside the one readers see
 * `parquet`: the same as Parquet files
@@ -19,11 +18,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import apsw
@@ -32,24 +32,20 @@ from sessions_vtab.connection import Connection, connect
 from sessions_vtab.contract import times
 from sessions_vtab.contract.messages import no_source
 from sessions_vtab.contract.source import Source
-from sessions_vtab.errors import (
-    BudgetError,
-    ConfigurationError,
-    InvalidValueError,
+from sessions_vtab.errors import BudgetError, ConfigurationError, InvalidValueError
+from sessions_vtab.snapshot.opening import CopySource, open_work
+from sessions_vtab.snapshot.rows import (
+    Copying,
+    ProgressCallback,
+    SnapshotProgress,
+    SourceReader,
 )
-from sessions_vtab.snapshot.model import (
+from sessions_vtab.snapshot.shape import (
     DEFAULT_BUDGET,
     DEFAULT_OVERLAP,
-    Confirm,
-    Estimate,
-    ProgressCallback,
     SnapshotOptions,
-    SnapshotProgress,
-    SnapshotReport,
+    plan_of,
 )
-from sessions_vtab.snapshot.opening import CopySource, open_work
-from sessions_vtab.snapshot.rows import Copying, SourceReader
-from sessions_vtab.snapshot.shape import plan_of
 from sessions_vtab.snapshot.work import Work, one_writer, require_regular
 from sessions_vtab.sql.expression import check_condition, within
 from sessions_vtab.vtab.host import OpenSource
@@ -65,6 +61,58 @@ __all__ = [
 
 
 _MINUTE: Final = 60 * 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What comes next, before it is begun.
+
+    Attributes:
+        listing: the lists come next; false if they are done, and rows of sessions come next.
+        sessions: sessions of the last snapshot for the lists; else those whose rows are to be read.
+        requests: how many it will take at least; None if nothing is known of that.
+        spent: requests made so far.
+        limit: most that may be made in all.
+        per_minute: requests per minute that are allowed; None if that is not known.
+        documented: ``per_minute`` is the service's quota, not a setting of the source.
+    """
+
+    listing: bool
+    sessions: int
+    requests: int | None
+    spent: int
+    limit: int
+    per_minute: int | None = None
+    documented: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotReport:
+    """What a snapshot did.
+
+    Attributes:
+        path: the file.
+        rows: rows it has now, by table.
+        changed: rows that are new or other than in the last snapshot, by table.
+        deleted: rows that are gone since then, by table.
+        requests: HTTP requests made, without those of an earlier run that was cut off.
+        seconds: time it took.
+        incremental: it started from the last snapshot.
+        resumed: it continued a run that was cut off.
+    """
+
+    path: Path
+    rows: Mapping[str, int]
+    changed: Mapping[str, int]
+    deleted: Mapping[str, int]
+    requests: int
+    seconds: float
+    incremental: bool = False
+    resumed: bool = False
+
+
+Confirm: TypeAlias = Callable[[Estimate], bool]
+"""Whether to go on."""
 
 
 def snapshot(  # noqa: PLR0913  # Each is an option of the command line too.

@@ -15,8 +15,7 @@ import apsw
 from sessions_vtab.backends.local.snapshots import APPLICATION_ID, VERSION
 from sessions_vtab.errors import ConfigurationError, StoreError
 from sessions_vtab.snapshot.ddl import OWN_TABLES, create_table
-from sessions_vtab.snapshot.model import SnapshotOptions
-from sessions_vtab.snapshot.shape import CopyPlan
+from sessions_vtab.snapshot.shape import CopyPlan, SnapshotOptions
 from sessions_vtab.snapshot.work import Work, create_file, remove, require_regular, translated
 
 _CACHE_KIB: Final = 16_384

@@ -10,16 +10,37 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sessions_vtab.connection import Connection
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import BudgetError
 from sessions_vtab.scanning.rows import chunks, select
 from sessions_vtab.snapshot.ddl import delete_missing, renumber, upsert
-from sessions_vtab.snapshot.model import ProgressCallback, SnapshotProgress
 from sessions_vtab.snapshot.shape import CopiedTable, CopyPlan, ListedTable
 from sessions_vtab.snapshot.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotProgress:
+    """How far a snapshot is.
+
+    Attributes:
+        table: what is being read.
+        done: rows of a list, or sessions whose rows were read.
+        total: how many there are in all; None if that is not known yet.
+        rows: rows of the table read so far.
+        requests: requests made so far.
+    """
+
+    table: str
+    done: int
+    total: int | None
+    rows: int
+    requests: int
+
+
+ProgressCallback: TypeAlias = Callable[[SnapshotProgress], None]
 
 
 class SourceReader:

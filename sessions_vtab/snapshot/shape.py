@@ -1,4 +1,4 @@
-"""Which tables and columns are copied, and how each is read: from what the backend declares."""
+"""What is to be copied: the options, then tables and columns from what the backend declares."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ from sessions_vtab.scanning.splitting import (
     read_by_parent,
     time_order,
 )
-from sessions_vtab.snapshot.model import SnapshotOptions
+
+DEFAULT_BUDGET: Final = 100_000
+"""Requests that a snapshot may make unless it is told otherwise."""
+
+DEFAULT_OVERLAP: Final = 5.0
+"""Minutes that a session has to be older than its copy for the copy to be trusted."""
 
 # Made from a column of ``events``: a snapshot that has that column has them already.
 _DERIVED: Final = "event_parts"
@@ -30,6 +35,27 @@ _EVENTS: Final = "events"
 _SEQUENCE: Final = EVENT_COLUMNS["sequence"]
 # What people group and filter by in the tools that open a snapshot.
 _FACETS: Final = {"events": ("author", "invocation_id", "error_code", "model_version")}
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotOptions:
+    """What is to be copied, and how.
+
+    Attributes:
+        tables: their names; None for all.
+        where: condition on the sessions, as SQL; None for all of them.
+        without: columns that are left out, and not fetched.
+        full: read everything again.
+        max_requests: most HTTP requests.
+        overlap: minutes, see ``DEFAULT_OVERLAP``.
+    """
+
+    tables: tuple[str, ...] | None = None
+    where: str | None = None
+    without: tuple[str, ...] = ()
+    full: bool = False
+    max_requests: int = DEFAULT_BUDGET
+    overlap: float = DEFAULT_OVERLAP
 
 
 @dataclass(frozen=True, slots=True)
