@@ -20,7 +20,7 @@ From what knows nothing of the rest to what uses it all:
 * `vtab`: virtual tables, as SQLite calls them
 * `settings`, `config`: what a source is configured with
 * `rewriter`, `cursor`, `connection`, `hints`: executing a statement, and explaining its errors
-* the interfaces: `cli`, `dbapi`, `sqlalchemy`, `notebook`, `harlequin`, `mcp`, and `extension`, for
+* the interfaces: `cli`, `dbapi`, `sqlalchemy`, `harlequin`, `mcp`, and `extension`, for
   any SQLite; copies and reports: `snapshot`, `report`
 * bulk reading: `columnar`, `scanning`, `spark`, `daft`
 * `emulator`: the APIs on this machine; `testing`: the test kit for backends

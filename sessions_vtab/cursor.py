@@ -17,6 +17,11 @@ from sessions_vtab.sql.parameters import distribute
 from sessions_vtab.vtab.host import Host
 from sessions_vtab.vtab.transactions import locked
 
+ROWS_SHOWN: Final = 20
+"""Rows that a notebook shows of a result; the rest is not read for that."""
+
+_LONGEST_SHOWN: Final = 120
+"""Characters of a value that a notebook shows."""
 _SHOWN: Final = 60
 """Characters of a statement that a cursor shows of itself."""
 
@@ -182,14 +187,12 @@ class Cursor(apsw.Cursor):
 
         APSW knows the columns of a statement only until its last row.
         """
-        from sessions_vtab.notebook import SHOWN, html_table  # noqa: PLC0415
-
         with suppress(apsw.Error):
             self._columns = self._columns or tuple(name for name, *_ in self.get_description())
         if not self._columns:
             return None
         # The iterator itself: while it runs, ``_held`` must be what is left of before.
-        read = list(islice(self, SHOWN + 1))
+        read = list(islice(self, ROWS_SHOWN + 1))
         self._more = self._more or self._held is None
         self._held = deque(read) + (self._held or deque())
         return html_table(self._columns, read)
@@ -328,3 +331,28 @@ def _shares(script: Script, bindings: Any) -> list[tuple[Any, ...]]:
     for one, share in zip(script.statements, shares, strict=True):
         one.bind(share[: one.numbering.count])
     return shares
+
+
+def html_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """The first rows of a result, as a notebook shows it.
+
+    Args:
+        columns: their names.
+        rows: at most ``ROWS_SHOWN`` of them are shown; one more says that there are more.
+    """
+    from html import escape  # noqa: PLC0415  # Only notebooks need it.
+
+    def cell(value: Any) -> str:
+        if value is None:
+            return "<em>NULL</em>"
+        text = f"x'{value.hex()}'" if isinstance(value, bytes) else str(value)
+        return escape(text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…")
+
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{cell(value)}</td>' for value in row)}</tr>"
+        for row in rows[:ROWS_SHOWN]
+    )
+    more = len(rows) > ROWS_SHOWN
+    note = f"<p>The first {ROWS_SHOWN} rows; there are more.</p>" if more else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"

@@ -26,7 +26,7 @@ LAYERS = (
     ("backends", "vtab"),
     ("registry",),
     ("config",),
-    ("rewriter", "hints", "notebook"),
+    ("rewriter", "hints"),
     ("cursor",),
     ("connection",),
     ("dbapi", "scanning"),

@@ -9,7 +9,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab import dbapi
-from sessions_vtab.notebook import html_table
+from sessions_vtab.cursor import html_table
 
 
 def _native() -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
 import apsw
 
+from sessions_vtab.cursor import ROWS_SHOWN, html_table
 from sessions_vtab.dbapi.arrow import BATCH, Schema, arrow_table, declared_batches, record_batches
 from sessions_vtab.dbapi.errors import (
     NotSupportedError,
@@ -26,7 +27,6 @@ from sessions_vtab.dbapi.types import (
     with_datetimes,
 )
 from sessions_vtab.errors import notes_of
-from sessions_vtab.notebook import SHOWN, html_table
 
 if TYPE_CHECKING:
     from sessions_vtab.dbapi import Connection
@@ -212,7 +212,7 @@ class Cursor:
         """The first rows for a notebook, which can still be fetched; None without a result."""
         if self._inner is None or self.description is None:
             return None
-        self._ahead = self._take(SHOWN + 1) + self._ahead
+        self._ahead = self._take(ROWS_SHOWN + 1) + self._ahead
         return html_table([column[0] for column in self.description], self._ahead)
 
     def __enter__(self) -> Self:
