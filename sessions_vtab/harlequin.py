@@ -6,19 +6,23 @@ completes names from it. Cancel stops a statement and its requests; errors have 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from harlequin import HarlequinAdapter, HarlequinConnection, HarlequinCursor
 from harlequin.catalog import Catalog, CatalogItem
-from harlequin.exception import HarlequinConnectionError, HarlequinQueryError
+from harlequin.exception import (
+    HarlequinConnectionError,
+    HarlequinError,
+    HarlequinQueryError,
+)
 from harlequin.options import TextOption
 
 from sessions_vtab import dbapi
 from sessions_vtab.contract.agent_views import views_of
-from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.model import Column, quoted
+from sessions_vtab.contract.model import quoted
+from sessions_vtab.vtab.host import OpenSource
 
 _LABELS: Final = {
     "text": "s",
@@ -40,13 +44,11 @@ class SessionsAdapter(HarlequinAdapter):
     IMPLEMENTS_READ_ONLY = True
 
     def __init__(self, conn_str: Sequence[str], read_only: bool = False, **options: Any) -> None:
-        chosen = {"read_only": read_only, "config": options.get("config")}
-        self._options: dict[str, Any] = {"sources": list(conn_str), **chosen}
-
-    @property
-    def connection_id(self) -> str:
-        """What harlequin stores its history of a connection by."""
-        return " ".join(self._options["sources"]) or "sessions-vtab"
+        self._options: dict[str, Any] = {
+            "sources": list(conn_str),
+            "read_only": read_only,
+            "config": options.get("config"),
+        }
 
     def connect(self) -> _Connection:
         """A new connection."""
@@ -56,18 +58,18 @@ class SessionsAdapter(HarlequinAdapter):
 
 class _Connection(HarlequinConnection):
     def __init__(self, connection: dbapi.Connection) -> None:
-        self._connection = connection
         self._sources = connection.driver.sources
-        self.init_message = f"Connected to {', '.join(self._sources)}."
+        super().__init__(init_message=f"Connected to {', '.join(self._sources)}.")
+        self._execute = connection.execute
         self.cancel, self.close = connection.interrupt, connection.close
 
     def execute(self, query: str) -> _HarlequinCursor | None:
         with _translated(HarlequinQueryError, "The statement failed"):
-            cursor = self._connection.execute(query)
+            cursor = self._execute(query)
         return None if cursor.description is None else _HarlequinCursor(cursor)
 
     def get_catalog(self) -> Catalog:
-        return Catalog([_source(name, one.backend) for name, one in self._sources.items()])
+        return Catalog(list(map(_catalog_of, self._sources.values())))
 
 
 class _HarlequinCursor(HarlequinCursor):
@@ -89,27 +91,30 @@ class _HarlequinCursor(HarlequinCursor):
 
 
 @contextmanager
-def _translated(kind: Callable[..., Exception], title: str) -> Iterator[None]:
+def _translated(kind: type[HarlequinError], title: str) -> Iterator[None]:
     try:
         yield
     except dbapi.Error as error:
         raise kind(str(error), title=title) from error
 
 
-def _source(name: str, backend: Backend) -> CatalogItem:
+def _catalog_of(source: OpenSource) -> CatalogItem:
+    name, backend = source.name, source.backend
     tables = [(one, "t", each.table.visible) for one, each in backend.resources.items()]
     views = [(one.name, "v", one.columns) for one in views_of(backend)]
     functions = [(one, "f", backend.functions[one].results) for one in backend.routines]
     children = [
-        _item(f"{quoted(name)}.{quoted(one)}", one, kind, [_column(each) for each in columns])
+        _item(
+            kind, (name, one), [_item(_LABELS[c.type.value], (name, one, c.name)) for c in columns]
+        )
         for one, kind, columns in (*tables, *views, *functions)
     ]
-    return _item(quoted(name), name, backend.name[:3], children)
+    return _item(backend.name[:3], (name,), children)
 
 
-def _column(column: Column) -> CatalogItem:
-    return _item(quoted(column.name), column.name, _LABELS[column.type.value], [])
-
-
-def _item(identifier: str, label: str, kind: str, children: list[CatalogItem]) -> CatalogItem:
-    return CatalogItem(identifier, identifier, label, kind, children)
+def _item(kind: str, path: Sequence[str], children: Sequence[CatalogItem] = ()) -> CatalogItem:
+    """An item; a column, which has none below it, is written without its table."""
+    identifier, name = ".".join(map(quoted, path)), path[-1]
+    return CatalogItem(
+        identifier, identifier if children else quoted(name), name, kind, [*children]
+    )

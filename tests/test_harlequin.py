@@ -51,6 +51,11 @@ def test_the_catalog_is_what_the_sources_declare(connection: Any) -> None:
     assert tables["sessions"].query_name == '"shop"."sessions"'
     columns = {item.label: item.type_label for item in tables["sessions"].children}
     assert (columns["user_id"], columns["create_time"]) == ("s", "ts")
+    (user,) = [item for item in tables["sessions"].children if item.label == "user_id"]
+    assert (user.query_name, user.qualified_identifier) == (
+        '"user_id"',
+        '"shop"."sessions"."user_id"',
+    )
     assert connection.execute(f"SELECT * FROM {tables['events'].query_name}") is not None
     assert [item.type_label for item in (tables["turns"], tables["append_event"])] == ["v", "f"]
 
