@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sessions_vtab.report.numbers import NUMBERS, QueryRows
+if TYPE_CHECKING:
+    from sessions_vtab.report import QueryRows
+
 
 _LONGEST: Final = 500
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
@@ -105,7 +107,7 @@ def _line(share: float, top: int) -> str:
     )
 
 
-Talk = tuple[QueryRows, Mapping[str, list[tuple[Any, ...]]]]
+Talk: TypeAlias = "tuple[QueryRows, Mapping[str, list[tuple[Any, ...]]]]"
 """The events of a turn, and the calls and answers of tools by event."""
 
 
@@ -118,7 +120,7 @@ class Facts:
         made: when it was read, UTC.
         limits: what was left out by the caller's choice, as sentences.
         requests: HTTP requests that reading took.
-        answers: by key of ``NUMBERS``.
+        answers: by key of ``report.NUMBERS``.
         talks: the events of each turn of ``look_at``; empty without texts.
         texts: what people said is shown.
         sql: the SELECTs are shown.
@@ -232,13 +234,13 @@ def _section(facts: Facts, key: str, content: str) -> str:
     left = ""
     if answer.total > len(answer.rows):
         left = f'<p class="note">{len(answer.rows)} of {count(answer.total)} are shown.</p>'
-    return f"<section><h2>{NUMBERS[key].title}</h2>{content}{left}{_sql(facts, key)}</section>"
+    return f"<section><h2>{answer.number.title}</h2>{content}{left}{_sql(facts, key)}</section>"
 
 
 def _sql(facts: Facts, key: str) -> str:
     if not facts.sql:
         return ""
-    number = NUMBERS[key]
+    number = facts.answers[key].number
     # The statement is this program's own: escaped, and never cut.
     text = number.sql.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return (

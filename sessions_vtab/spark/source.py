@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from sessions_vtab.contract.messages import missing_extra
 from sessions_vtab.errors import ConfigurationError, MissingExtraError
 from sessions_vtab.scanning.model import Part
-from sessions_vtab.spark.reading import (
+from sessions_vtab.spark import (
     ReaderOptions,
     Stream,
     batches,

@@ -19,8 +19,7 @@ from sessions_vtab.cli import main
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import BudgetError, InvalidValueError, UnsupportedError
-from sessions_vtab.report import report
-from sessions_vtab.report.numbers import NUMBERS
+from sessions_vtab.report import NUMBERS, report
 from sessions_vtab.report.page import milliseconds
 
 VOID = {"meta", "br"}

@@ -10,8 +10,7 @@ import pytest
 
 import sessions_vtab.spark
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
-from sessions_vtab.spark import reading
-from sessions_vtab.spark.reading import OPTIONS, batches, common_schema, parsed, parts
+from sessions_vtab.spark import OPTIONS, batches, common_schema, parsed, parts
 
 URL = "prod=vertex://demo/us-central1/42?base_url=http://127.0.0.1:1"
 LEAST = {"url": URL, "path": "events"}
@@ -122,7 +121,9 @@ def test_a_task_reads_its_part_with_the_options_of_the_read_and_nothing_else(db,
     limits = {"requestsPerMinute": "60", "tasks": "2"}
     given = {"url": url, "path": "events", "where": "1", "columns": "name"} | limits
     calls = []
-    monkeypatch.setattr(reading, "read", lambda *args, **more: calls.append((args, more)) or [])
+    monkeypatch.setattr(
+        sessions_vtab.spark, "read", lambda *args, **more: calls.append((args, more)) or []
+    )
 
     options = parsed(given, speculation=False)
     part = parts(options)[0]
@@ -137,7 +138,9 @@ def test_a_task_reads_its_part_with_the_options_of_the_read_and_nothing_else(db,
 
 def test_a_task_without_options_reads_all_columns_and_rows(db, url, monkeypatch):
     calls = []
-    monkeypatch.setattr(reading, "read", lambda *args, **more: calls.append((args, more)) or [])
+    monkeypatch.setattr(
+        sessions_vtab.spark, "read", lambda *args, **more: calls.append((args, more)) or []
+    )
 
     options = parsed({"url": url, "path": "events"})
     (part,) = parts(options)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.spark.reading import Stream, batches, parsed
+from sessions_vtab.spark import Stream, batches, parsed
 from tests.scanning.conftest import ordered, sql_rows
 from tests.spark.conftest import append
 
