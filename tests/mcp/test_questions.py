@@ -8,7 +8,9 @@ from sessions_vtab.cli.pages import QUESTIONS
 from sessions_vtab.mcp.statements import CallLimits
 from tests.mcp.conftest import QUOTA, SAFETY
 
-SQL = {question.asks: question.sql for question in QUESTIONS}
+# All have changed within the 30 days before it.
+NOW = "'2026-11-15'"
+SQL = {question.asks: question.sql.replace("'now'", NOW) for question in QUESTIONS}
 PARAMETERS = {
     "session": "s1",
     "user": "bob",
