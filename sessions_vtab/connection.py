@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -192,6 +192,7 @@ class Connection(apsw.Connection):
             ``source.table`` and request, in the order SQLite reads the tables; then, for rows the
             statement itself has, ``source.table insert`` and the request that writes one. With
             LIMIT, at most these: lists after the first are read only as far as rows are wanted.
+            Of a query that makes more than 2 000 reads, the first.
 
         Raises:
             UnsupportedError: the statement is neither.
@@ -205,9 +206,9 @@ class Connection(apsw.Connection):
             raise UnsupportedError(
                 "Only a query, or a write to a sessions_vtab table, can be previewed."
             )
-        with self.looking() as look:
+        with self.looking() as look, nullcontext() if script.target else look.bounded(self):
             for _ in self.execute(query, bindings):
-                pass  # Rows that come from no table of ours may be without end: none is kept.
+                pass  # Rows that come from no table of ours: none is kept.
         return look
 
     @contextmanager
@@ -221,8 +222,8 @@ class Connection(apsw.Connection):
         finally:
             self._host.explaining = None
 
-    def conditions(self, statement: str) -> Mapping[str, Sequence[Condition]]:
-        """The conditions of a statement that are about one of our tables each, by alias."""
+    def conditions(self, statement: str) -> Mapping[str, Sequence[Sequence[Condition]]]:
+        """The conditions on each of our tables, by its alias, in the order of the text."""
         return self._rewriter.conditions(statement)
 
     def require_copyable(self, schema: str, what: str) -> None:

@@ -131,8 +131,8 @@ class StatementRewriter:
         self._catalog.clear()
         self.read.cache_clear()
 
-    def conditions(self, text: str) -> Mapping[str, Sequence[Condition]]:
-        """The conditions that are about one of our tables each, by the table's alias."""
+    def conditions(self, text: str) -> Mapping[str, Sequence[Sequence[Condition]]]:
+        """The conditions on each of our tables, by its alias, in the order of the text."""
         statements = self.read(text).statements
         return conditions_of(statements[0].original, self._catalog) if len(statements) == 1 else {}
 

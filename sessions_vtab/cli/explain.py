@@ -12,12 +12,22 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus, urlsplit
 
 from sessions_vtab.cli.display import escaped
-from sessions_vtab.cli.readings import TableReading, examine
+from sessions_vtab.cli.readings import TableReading, examine, made_as_they_are
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.predicate import Compare, Nothing, Op
+from sessions_vtab.contract.predicate import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Member,
+    Nothing,
+    Null,
+    Op,
+    Predicate,
+)
 from sessions_vtab.contract.predicate import fields as fields_of
 from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.write import Request
+from sessions_vtab.plan.lists import keys_asked
 from sessions_vtab.plan.plan import Decided
 from sessions_vtab.plan.pushdown import project, refusal
 from sessions_vtab.vtab.looking import Reached
@@ -33,6 +43,7 @@ _LIMIT: Final = re.compile(r"\blimit\b", re.IGNORECASE)
 _EARLY: Final = re.compile(r"\b(?:limit|exists)\b", re.IGNORECASE)
 _EXTREME: Final = re.compile(r"\b(?:min|max)\s*\(", re.IGNORECASE)
 """What ends a read before its list: for the latter SQLite asks for an order, and takes one row."""
+_NULL_TESTS: Final = (Op.IS_NULL, Op.IS_NOT_NULL)
 _INDENT: Final = 2
 _SEGMENTS: Final = 3
 """Last parts of a URL's path that are shown: what comes before is the same for a whole source."""
@@ -156,7 +167,7 @@ def _lines(reading: TableReading, *, why: bool) -> Iterator[str]:
     unknown = "not known" if target.resource is None else "none"
     yield f"{margin}  requests  {reading.estimate or unknown}"
     if why:
-        for text, rule in tuple(reasons(reading)) or (("no condition", None),):
+        for text, rule in tuple(dict.fromkeys(reasons(reading))) or (("no condition", None),):
             because = ""
             if rule is not None:
                 where = "sent" if rule.sent else "here"
@@ -228,7 +239,8 @@ def reasons(reading: TableReading) -> Iterator[tuple[str, Rule]]:
         mine = [one for one in left if _is_of(one, condition)]
         left = [one for one in left if one not in mine]
         offered = [one.rule for one in mine] or [condition.rule or Rule.SQLITE]
-        handed = _by_text(condition, path)
+        alone = condition.role == "here" and condition.rule is Rule.OUTER_JOIN
+        handed = condition.rule if alone else _by_text(condition, path)
         rules[condition] = offered if handed is None else [handed]
     for condition in conditions:
         for rule in dict.fromkeys(rules[condition]):
@@ -279,12 +291,24 @@ def _is_of(one: Decided, condition: Condition) -> bool:
     predicate = condition.predicate
     if predicate is None:  # On a parameter, or in a form that is not read.
         return re.search(rf"\b{re.escape(one.column)}\b", condition.text, re.IGNORECASE) is not None
-    if isinstance(predicate, Compare):
-        same = predicate.op == one.op and predicate.collation == one.collation
-        # Of a pattern, SQLite also offers the range of texts that begin as it does.
-        same = same or (predicate.op in {Op.LIKE, Op.GLOB} and one.op in {Op.GE, Op.LT})
-        return same and one.column == predicate.field.column
-    return one.column in {field.column for field in fields_of(predicate)}
+    return _offers(predicate, one)
+
+
+def _offers(predicate: Predicate, one: Decided) -> bool:
+    """Whether SQLite makes an offer of a condition."""
+    match predicate:
+        case AllOf(terms) | AnyOf(terms):
+            return any(_offers(term, one) for term in terms)
+        case Compare(field, op, _, collation):
+            same = one.op == op or (op, one.op) == (Op.EQ, Op.IN)  # OR on one column becomes IN.
+            return same and (one.column, one.collation) == (field.column, collation)
+        case Member(field, _, negated, collation):
+            same = one.op in {Op.IN, Op.EQ} and not negated
+            return same and (one.column, one.collation) == (field.column, collation)
+        case Null(field, negated):
+            return one.column == field.column and one.op == _NULL_TESTS[negated]
+        case _:
+            return False
 
 
 def _with_values(one: Decided, reached: Sequence[Reached]) -> Rule:
@@ -335,6 +359,7 @@ def expected(readings: Sequence[TableReading], sql: str) -> Expected:
     ends, extreme = _EARLY.search(sql) is not None, _EXTREME.search(sql) is not None
     total = Expected(0)
     rows: int | None = None
+    requested = set[tuple[Request, ...]]()
     for number, reading in enumerate(readings):
         if reading.estimate is None:
             rows = None if reading.step.path else rows
@@ -343,32 +368,36 @@ def expected(readings: Sequence[TableReading], sql: str) -> Expected:
         if reading.estimate.each:
             asked = _expected_of_keys(reading, None if number > 1 else rows)
         else:
-            asked, rows = _expected_of_reads(reading, early=early)
-        total += replace(asked, exact=asked.exact and not early)
+            # What another step has asked is not requested again.
+            new = tuple(one for one in reading.reached if one.requests not in requested)
+            asked, rows = _expected_of_reads(reading, new, early=early)
+            requested.update(one.requests for one in new)
+        total += replace(asked, exact=asked.exact and not early and not reading.partial)
     return total
 
 
-def _expected_of_reads(reading: TableReading, *, early: bool) -> tuple[Expected, int | None]:
-    """Requests of a read whose conditions are known, and the rows that it gives to a join."""
-    path = reading.target.path
+def _expected_of_reads(
+    reading: TableReading, reads: Sequence[Reached], *, early: bool
+) -> tuple[Expected, int | None]:
+    """Requests of reads whose conditions are known, and the rows that they give to a join."""
+    path, known = reading.target.path, [one.pages for one in reads]
+    requests = sum(len(one.requests) for one in reads)
     if path is None or not reading.reached:
         return Expected(0, exact=False), None
-    if path.unique:  # LIMIT may end it at the first key.
-        return (Expected(1, exact=False) if early else Expected(len(reading.requests))), None
-    if path.fans_out:
-        known = [one.pages for one in reading.reached]
-        if early or None in known:
-            return Expected(1, exact=False), None
-        return Expected(sum(filter(None, known)), about=True), None
-    if early or reading.estimate is None or reading.estimate.limited:
+    if not reads:
+        return Expected(0), None
+    # LIMIT may end it at the first key, and one list may take the place of many reads.
+    limited = not path.fans_out and (reading.estimate is None or reading.estimate.limited)
+    if early or limited or not made_as_they_are(reads):
         return Expected(1, exact=False), None
-    known = [one.pages for one in reading.reached]
-    if None in known or len(reading.requests) != len(reading.reached):
-        return Expected(len(reading.requests), exact=False), None
-    rows = sum(one.rows or 0 for one in reading.reached)
-    return Expected(sum(filter(None, known)), about=True), None if any(
-        True for _ in checked_here(reading)
-    ) else rows
+    if path.unique:
+        keys = sum(keys_asked(one.scan) for one in reads)
+        return Expected(requests, exact=requests == keys), None
+    if None in known or (requests != len(reads) and not path.fans_out):
+        return Expected(1 if path.fans_out else requests, exact=False), None
+    rows = sum(one.rows or 0 for one in reads)
+    narrowed = path.fans_out or any(True for _ in checked_here(reading))
+    return Expected(sum(filter(None, known)), about=True), None if narrowed else rows
 
 
 def _expected_of_keys(reading: TableReading, rows: int | None) -> Expected:

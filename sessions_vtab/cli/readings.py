@@ -8,7 +8,7 @@ read, sent or written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +21,8 @@ from sessions_vtab.contract.scan import Order, Scan
 from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.hints import Mention, Names, mentions, names_of
+from sessions_vtab.plan.costs import surely_rented
+from sessions_vtab.plan.lists import keys_asked
 from sessions_vtab.plan.plan import Decided, is_by_order, stopping_column
 from sessions_vtab.vtab.looking import Look, Reached
 
@@ -38,6 +40,8 @@ _SCAN: Final = re.compile(
 _CLAUSE: Final = re.compile(
     r"; (?=(?:sent|stops|here|order|groups|read): |limit\b|skip\b|offset\b)"
 )
+_SHOWN: Final = 3
+"""Reads of one table whose conditions are shown."""
 _VARIANT: Final = re.compile(r"; variant \d+$")
 _INTO: Final = re.compile(r"""\binto\s+[\w."`\[\]]+""", re.IGNORECASE)
 
@@ -91,6 +95,8 @@ class RequestEstimate:
         each: what it is read once for: ``row of prod.sessions s``; '' if the reads are known.
         lists: what is listed first, to be read one by one; '' for nothing.
         limited: LIMIT may end it early.
+        partial: there are more reads than were counted.
+        listed: a list may be read in their place.
     """
 
     page: int | None
@@ -98,19 +104,24 @@ class RequestEstimate:
     each: str = ""
     lists: str = ""
     limited: bool = False
+    partial: bool = False
+    listed: bool = False
 
     def __str__(self) -> str:
         """In words."""
+        least = "at least " if self.partial else ""
         if self.lists:
             first = "1" if self.page is None else f"1 per {self.page} {self.lists}s"
             words = f"{first}, then 1 or more per {self.lists}"
         elif self.each:
             words = f"1{'' if self.page is None else ' or more'} per {self.each}"
         elif self.page is None:
-            words = str(self.reads)
+            words = f"{least}{self.reads}"
         else:
-            many = f" in each of {self.reads} lists" if self.reads > 1 else ""
+            many = f" in each of {least}{self.reads} lists" if self.reads > 1 else ""
             words = f"1 per {self.page} rows{many}"
+        if self.listed:
+            words += ", or fewer by reading a list"
         return f"{words}, fewer with LIMIT" if self.limited and self.page else words
 
 
@@ -124,6 +135,7 @@ class TableReading:
         requests: the first requests; with a place in braces for what a join will give.
         estimate: of all its requests; None where there are none.
         reached: the reads that these come from; none where a join will give the keys.
+        partial: planning was ended before the last of them.
         sent: conditions that go out, with their values as far as the statement has them.
         stops: conditions that are met by the order of reading, which ends after the last row.
         conditions: those of the statement's text, about this table.
@@ -135,6 +147,7 @@ class TableReading:
     requests: tuple[Request, ...] = ()
     estimate: RequestEstimate | None = None
     reached: tuple[Reached, ...] = ()
+    partial: bool = False
     sent: str = ""
     stops: str = ""
     conditions: tuple[Condition, ...] = ()
@@ -165,13 +178,13 @@ def examine(
     tables = {mention.name.lower(): mention for mention in spoken}
     tables |= {mention.alias.lower(): mention for mention in spoken}
     found = [(step, _target(step, look, tables, connection, names)) for step in steps(planned)]
-    reached: Sequence[Reached] = ()
-    # What reads no table of ours would run as it is, perhaps without end.
+    started = Look()
+    # What reads no table of ours would only compute.
     if any(target.resource is not None for _, target in found):
         with suppress(UnsupportedError):  # It writes to a table of another owner.
-            reached = connection.look(sql, bindings or {}).reached
+            started = connection.look(sql, bindings or {})
     conditions = connection.conditions(sql)
-    return list(_readings(found, look, reached, conditions))
+    return list(_readings(found, look, started, conditions))
 
 
 def steps(planned: list[tuple[int, int, str]]) -> Iterator[PlanStep]:
@@ -196,19 +209,22 @@ def parse_step(detail: str, depth: int = 0) -> PlanStep:
 def _readings(
     found: Sequence[tuple[PlanStep, ReadTable]],
     look: Look,
-    reached: Sequence[Reached],
-    conditions: Mapping[str, Sequence[Condition]],
+    started: Look,
+    conditions: Mapping[str, Sequence[Sequence[Condition]]],
 ) -> Iterator[TableReading]:
-    groups = _by_words([step for step, _ in found], reached)
-    outer = ""
+    groups = _by_words([step for step, _ in found], started.reached)
+    outer, left = "", {called: list(several) for called, several in conditions.items()}
     for step, target in found:
         known = groups[step.plan_text].pop(0) if groups.get(step.plan_text) else ()
-        reading = TableReading(step, target, reached=known)
+        known = tuple({one.requests: one for one in known}.values())  # Each is made once.
+        reading = TableReading(step, target, reached=known, partial=started.partial)
         if target.path is not None:
             # A table that has a prefix and no alias is called by its name alone in the text.
             called = step.alias.lower()
-            own = conditions.get(called) or conditions.get(called.rpartition(".")[2], ())
-            reading = _asked(_said(reading, look, own), target.path, outer)
+            called = called if called in left else called.rpartition(".")[2]
+            reading = _said(reading, look)
+            own = _own(left.get(called, []), reading.decided)
+            reading = _asked(replace(reading, conditions=tuple(own)), target.path, outer)
             outer = target.label
         yield reading
 
@@ -236,6 +252,8 @@ def _asked(reading: TableReading, path: AccessPath, outer: str) -> TableReading:
         page=None if path.unique else path.page_cap,
         reads=max(1, len(requests)),
         limited="limit" in reading.step.clauses,
+        partial=reading.partial and len(requests) > 1,
+        listed=not made_as_they_are(reading.reached),
     )
     if path.fans_out:
         estimate = replace(estimate, reads=1, lists=_place(requests[-1].url) if requests else "row")
@@ -245,8 +263,36 @@ def _asked(reading: TableReading, path: AccessPath, outer: str) -> TableReading:
     return replace(reading, requests=tuple(requests), estimate=estimate)
 
 
-def _said(reading: TableReading, look: Look, conditions: Sequence[Condition]) -> TableReading:
-    """With its conditions, and their values as far as the statement has them."""
+def _own(several: list[Sequence[Condition]], decided: Sequence[Decided]) -> Sequence[Condition]:
+    """The conditions of the table that a step reads, of all tables that are called the same.
+
+    They are those in which what SQLite offers is written, else the first. They are taken out while
+    there are others: a table that is named once may be read in several steps.
+
+    Args:
+        several: the conditions of each table, in the order of the text.
+        decided: what SQLite offers.
+    """
+    offered = [(one.column, one.value.lower()) for one in decided if "?" not in one.value]
+
+    def fitting(conditions: Sequence[Condition]) -> int:
+        texts = [one.text.lower() for one in conditions]
+        return sum(any(all(part in text for part in one) for text in texts) for one in offered)
+
+    best = max(several, key=fitting, default=())
+    if len(several) > 1:
+        several.remove(best)
+    return best
+
+
+def made_as_they_are(reached: Sequence[Reached]) -> bool:
+    """Whether no list is read in place of reads by key: see ``plan.costs``."""
+    lists = {pages for one in reached for pages in one.lists}
+    return surely_rented([keys_asked(one.scan) for one in reached], lists)
+
+
+def _said(reading: TableReading, look: Look) -> TableReading:
+    """With what is sent, and its values as far as the statement has them."""
     step = reading.step
     sent, stops = step.clauses.get("sent", ""), step.clauses.get("stops", "")
     spoken = look.spoken.get(step.plan_text, set())
@@ -254,13 +300,12 @@ def _said(reading: TableReading, look: Look, conditions: Sequence[Condition]) ->
         sent, stops = next(iter(spoken))
     if reading.reached:
         terms = [_values_of(one.scan, met=stops != "") for one in reading.reached]
-        sent = " OR ".join(dict.fromkeys(text for text, _ in terms if text))
-        stops = " OR ".join(dict.fromkeys(text for _, text in terms if text))
+        sent = _any_of(text for text, _ in terms)
+        stops = _any_of(text for _, text in terms)
     return replace(
         reading,
         sent=sent,
         stops=stops,
-        conditions=tuple(conditions),
         decided=tuple(look.decided.get(step.plan_text, ())),
     )
 
@@ -278,6 +323,14 @@ def _values_of(scan: Scan, *, met: bool) -> tuple[str, str]:
             order.append(to_sql(_plain(term)))
     sent += [f"{name} = {literal(v)}" for name, v in scan.parameters.items() if name[0] != "_"]
     return _all_of(sent), _all_of(order)
+
+
+def _any_of(texts: Iterable[str]) -> str:
+    """Conditions of which one holds; the first of many."""
+    different = list(dict.fromkeys(filter(None, texts)))
+    more = len(different) - _SHOWN
+    shown = different if more <= 1 else [*different[:_SHOWN], f"{more} more"]
+    return " OR ".join(shown)
 
 
 def _all_of(texts: Sequence[str]) -> str:

@@ -81,7 +81,7 @@ class Rule(Enum):
     OUTER_JOIN = (
         "outer-join",
         False,
-        "it can be true of the row of NULLs of an outer join",
+        "the outer join also needs rows that do not meet it",
         "sql/pushing.py",
     )
     SQLITE = "sqlite", False, "only SQLite can decide it", "sql/conditions.py"

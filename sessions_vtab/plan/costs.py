@@ -11,7 +11,7 @@ problem: Karlin et al., *Competitive snoopy caching*, 1988). The unit is one pag
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 from typing import Final
@@ -135,6 +135,20 @@ def buys(spent: float, coming: float, pages: int) -> bool:
             much shorter nor one much longer than it was thought to be costs more than the bound.
     """
     return spent + coming > allowance(pages)
+
+
+def surely_rented(reads: Sequence[int], lists: Collection[int | None]) -> bool:
+    """Whether reads by key are all made, so that no list is read in their place.
+
+    Args:
+        reads: how many keys each of them asks for.
+        lists: pages of each list that has their rows, None where nobody knows.
+    """
+    spent = sum(reads)
+    if len(reads) == 1:  # A set, of which the keys are under way beside each other.
+        coming = max(spent * BESIDE, ALONE)
+        return all(coming <= believed(one, 0, _GUESS_OF_A_SET) for one in lists)
+    return all(spent <= allowance(believed(one, 0)) for one in lists)
 
 
 @dataclass(slots=True)

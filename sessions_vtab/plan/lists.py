@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import replace
-from math import ceil
+from math import ceil, prod
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -41,6 +41,13 @@ class Holder(NamedTuple):
 
     scan: Scan
     through: bool = False
+
+
+def keys_asked(scan: Scan) -> int:
+    """How many requests a read makes at least: one for each row that it finds by its key."""
+    if not scan.path.unique:
+        return 1
+    return prod(len(scan.given(key) or ()) for key in scan.path.keys)
 
 
 def may_be_held(scan: Scan) -> bool:

@@ -24,7 +24,7 @@ from sessions_vtab.contract.predicate import (
 )
 from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.scan import Order
-from sessions_vtab.plan.index_info import UNKNOWN, IndexInfo, Relation, Unknown
+from sessions_vtab.plan.index_info import UNKNOWN, Constraint, IndexInfo, Relation, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,8 @@ def spoken(plan: Plan, values: Sequence[Value | Unknown]) -> tuple[str, str]:
     pairs = list(zip(plan.terms, values, strict=False))
     met = [_term(term, value) for term, value in pairs if term.column == stops]
     sent = [_term(term, value) for term, value in pairs if not is_by_order(plan.path, term.column)]
-    return " AND ".join(sent + _sent_besides(plan)), " AND ".join(met)
+    asked = dict.fromkeys(sent + _sent_besides(plan))  # Terms of several subqueries read the same.
+    return " AND ".join(asked), " AND ".join(met)
 
 
 def describe(plan: Plan) -> str:
@@ -155,17 +156,29 @@ class Decided(NamedTuple):
 
 
 def decided(plan: Plan, index_info: IndexInfo) -> tuple[Decided, ...]:
-    """Why each condition that SQLite offers is sent or not."""
+    """Why each condition that SQLite offers is sent or not; without the ranges of patterns."""
     stops = stopping_column(plan.path, (term.column for term in plan.terms), plan.order)
-    found = []
+    found, ranges = [], set(_ranges(index_info.constraints))
     for index, rule in plan.rules:
         one = index_info.constraints[index]
         met = rule is not Rule.ORDER or one.column == stops
-        if one.column not in PLAN_COLUMNS:
+        if one.column not in PLAN_COLUMNS and index not in ranges:
             rule_met = rule if met else Rule.OTHER_ORDER
-            value = "?" if one.literal is UNKNOWN else literal(one.literal)
-            found.append(Decided(one.column, str(one.op), one.collation, rule_met, value))
+            op, value = (Op.IN, "(?)") if one.listed else (one.op, "?")
+            value = value if one.literal is UNKNOWN else literal(one.literal)
+            found.append(Decided(one.column, str(op), one.collation, rule_met, value))
     return tuple(found)
+
+
+def _ranges(constraints: Sequence[Constraint]) -> Iterator[int]:
+    """The places of ``column >= 'X'`` and ``< 'y'``, which SQLite puts before LIKE 'x%'."""
+    triples = zip(constraints, constraints[1:], constraints[2:], strict=False)
+    for index, (low, high, pattern) in enumerate(triples):
+        ops = low.op, high.op, pattern.op
+        if ops[:2] == (Op.GE, Op.LT) and ops[2] in {Op.LIKE, Op.GLOB}:
+            begun = {str(one.literal).lower()[:-1] for one in (low, high)}
+            if low.column == high.column == pattern.column and len(begun) == 1:
+                yield from (index, index + 1)
 
 
 def stopping_column(path: AccessPath, columns: Iterable[str], order: Sequence[Order]) -> str | None:

@@ -274,7 +274,7 @@ class _Candidate:
     def _operator(self, one: Constraint) -> Op | Relation | Rule:
         """How the path takes a constraint, or the rule by which it does not."""
         if not one.usable:
-            return Rule.LATER
+            return Rule.LATER if one.literal is UNKNOWN else Rule.OUTER_JOIN
         if isinstance(one.op, Hint) or one.op in {Relation.IS_NOT, Relation.OTHER}:
             return Rule.SQLITE
         ops, collations = self._declared(one.column)

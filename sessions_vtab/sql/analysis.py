@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -12,7 +12,8 @@ from sessions_vtab.sql.lexer import StatementKind, Token
 from sessions_vtab.sql.names import Catalog, Item, Scope
 from sessions_vtab.sql.occurrences import Join, Occurrence, is_limited, key_source_of
 from sessions_vtab.sql.parameters import Numbering
-from sessions_vtab.sql.pushing import SelectConditions, read_conditions
+from sessions_vtab.sql.pushing import OnTerm, SelectConditions, read_conditions
+from sessions_vtab.sql.semi_joins import from_clause
 from sessions_vtab.sql.shapes import Span
 from sessions_vtab.sql.source import ParsedStatement, condition_of_change, parts, read, terms
 from sessions_vtab.sql.walk import On, Walk
@@ -96,16 +97,30 @@ class _Analysis(Walk):
         found = [] if condition is None else terms(condition.this)
         spans = self.source.conjuncts(self._where(mine[0]), len(found))
         where = list(zip(found, spans, strict=True))
+        joined = list(self._joined(mine[0], scope, ons))
         having = [part.this for part in parts(node, "having")]
         asked = SelectConditions(scope, tuple(found), tuple(ons), tuple(having))
         for occurrence in mine:
             asked.require_parameters(occurrence)
             occurrence.hidden = asked.for_hidden(occurrence)
             occurrence.limited = is_limited(node)
-            self.times += read_conditions(self.source, occurrence, scope, where, ons)
+            self.times += read_conditions(self.source, occurrence, scope, where, joined)
         if isinstance(node, exp.Select) and scope.items[-1] is mine[-1].item:
-            joined = [term for _, on in ons for term in terms(on)]
-            mine[-1].key_source = key_source_of(self.source, node, scope, mine[-1], where, joined)
+            conjuncts = [one.node for one in joined]
+            mine[-1].key_source = key_source_of(
+                self.source, node, scope, mine[-1], where, conjuncts
+            )
+
+    def _joined(self, first: Occurrence, scope: Scope, ons: Sequence[On]) -> Iterator[OnTerm]:
+        """The conjuncts of each ON."""
+        clause = from_clause(self.source, scope, first.block) if ons and first.block else None
+        places: Sequence[Span | None] = () if clause is None else clause.ons
+        if len(places) != len(ons):  # The tokens are not understood.
+            places = [None] * len(ons)
+        for (right, on), place in zip(ons, places, strict=True):
+            found = terms(on)
+            for node, span in zip(found, self.source.conjuncts(place, len(found)), strict=True):
+                yield OnTerm(right, node, span)
 
     def _where(self, occurrence: Occurrence) -> Span | None:
         if occurrence.block is not None:

@@ -39,10 +39,11 @@ class Condition(NamedTuple):
     Attributes:
         text: as written, parameters as ``?N`` of the statement.
         role: who takes care of it.
-        local: it mentions nothing but columns of the occurrence and parameters.
+        local: it mentions nothing but columns of the occurrence and parameters, and a row that does
+            not meet it is in no result.
         numbers: the parameters in it.
         predicate: what could be read of it.
-        rule: why nothing of it can be pushed; None if an access path decides.
+        rule: why nothing of it can be pushed, or offered; None if an access path decides.
     """
 
     text: str

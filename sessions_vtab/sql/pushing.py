@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlglot import exp
 
@@ -30,12 +31,26 @@ from sessions_vtab.sql.source import ParsedStatement, terms
 from sessions_vtab.sql.walk import On
 
 
+class OnTerm(NamedTuple):
+    """A conjunct of ON.
+
+    Attributes:
+        right: the right side of its LEFT JOIN; None for an inner join.
+        node: its tree.
+        span: its tokens, where they are known.
+    """
+
+    right: Item | None
+    node: exp.Expression
+    span: Span | None
+
+
 def read_conditions(
     source: ParsedStatement,
     occurrence: Occurrence,
     scope: Scope,
     where: Sequence[tuple[exp.Expression, Span | None]],
-    ons: Sequence[On],
+    joined: Sequence[OnTerm],
 ) -> list[TimeOperand]:
     """Fills in what the conditions of its SELECT say about an occurrence.
 
@@ -44,7 +59,7 @@ def read_conditions(
         occurrence: one item of the scope.
         scope: the names of the SELECT, UPDATE or DELETE.
         where: the conjuncts of WHERE with their tokens.
-        ons: the conditions of ON.
+        joined: the conjuncts of ON.
 
     Returns:
         The values that are compared with its time columns.
@@ -52,12 +67,17 @@ def read_conditions(
     item = occurrence.item
     reader = ConditionReader(scope, item, source.column_text)
     pushed: list[Predicate] = []
-    inner = [(term, None) for right, on in ons if right is None for term in terms(on)]
+    inner = [(one.node, one.span) for one in joined if one.right is None]
     for term, span in [*where, *inner]:
         pushed += _condition(source, occurrence, reader, term, span, nullable=item.nullable)
-    for right, on in ons:
-        for term in terms(on) if right is item else ():
-            pushed += _condition(source, occurrence, reader, term, None, nullable=False)
+    for right, term, span in joined:
+        if right is item:
+            pushed += _condition(source, occurrence, reader, term, span, nullable=False)
+        elif right is not None and span is not None and _about(scope, item, term) is not None:
+            # It leaves no row of this item out, so its rows are asked for whatever it says.
+            text, numbers = source.slice(span), source.numbers(span)
+            kept = Condition(text, Role.HERE, False, numbers, None, Rule.OUTER_JOIN)
+            occurrence.conditions.append(kept)
     if pushed and occurrence.spliceable:
         whole = pushed[0] if len(pushed) == 1 else AllOf(tuple(_flat(pushed)))
         occurrence.predicate, occurrence.atoms = _compacted(whole, reader.atoms)
@@ -81,7 +101,8 @@ def _condition(
     role, pushed = Role.HERE, list[Predicate]()
     rule: Rule | None = Rule.SQLITE if predicate is None else Rule.OUTER_JOIN
     if reader.is_plain(term):
-        role, rule = Role.OFFERED, None
+        # SQLite offers less of it where an outer join needs the other rows, too.
+        role, rule = Role.OFFERED, Rule.OUTER_JOIN if scope.fixed or nullable else None
     elif (
         predicate is not None
         and not scope.fixed

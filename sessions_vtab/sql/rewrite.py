@@ -8,7 +8,6 @@ has to be spliced both are the very object that came in.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -122,19 +121,16 @@ def rewrite(text: str, catalog: Catalog) -> Rewritten:
     return splicer.rewritten(acts=acts, ours=ours, through=ours or viewed)
 
 
-def conditions_of(text: str, catalog: Catalog) -> Mapping[str, Sequence[Condition]]:
+def conditions_of(text: str, catalog: Catalog) -> Mapping[str, Sequence[Sequence[Condition]]]:
     """The conditions of a statement that are about one of our tables each.
 
     Returns:
-        Them by alias, in lower case, as written; none for an alias that is used twice.
+        By alias, in lower case, those of each table that is called so, in the order of the text.
     """
-    occurrences = occurrences_of(text, catalog)
-    aliases = Counter(one.alias.lower() for one in occurrences)
-    return {
-        one.alias.lower(): tuple(one.conditions)
-        for one in occurrences
-        if aliases[one.alias.lower()] == 1
-    }
+    found: dict[str, list[Sequence[Condition]]] = {}
+    for one in occurrences_of(text, catalog):
+        found.setdefault(one.alias.lower(), []).append(one.conditions)
+    return found
 
 
 def occurrences_of(text: str, catalog: Catalog) -> Sequence[Occurrence]:

@@ -72,7 +72,8 @@ class FromClause:
 
 
 _JOINS = frozenset((",", "JOIN"))
-_ENDS = frozenset(("NATURAL", "LEFT", "INNER", "CROSS", "OUTER", "ON", "USING")) | _JOINS
+_SIDES = frozenset(("NATURAL", "LEFT", "RIGHT", "FULL", "INNER", "CROSS", "OUTER"))
+_ENDS = _SIDES | {"ON", "USING"} | _JOINS
 
 
 def from_clause(source: ParsedStatement, scope: Scope, block: Block) -> FromClause | None:

@@ -206,11 +206,12 @@ class ScanCursor:
     def _explain(self, look: Look, plan_text: str, scan: Scan | None) -> None:
         """Notes what a read would send, which is not read."""
         table = self._table
+        look.scans += 1
         if scan is not None:
             with blaming(table.source.backend.name, table.title):
                 requests = tuple(table.resource.preview(scan))
             look.shown += [(table.title, request) for request in requests]
-            look.reach(plan_text, scan, requests, *table.sizes.counts(scan))
+            look.reach(plan_text, scan, requests, table.resource.capability, table.sizes)
 
     def _blame(self, error: BaseException) -> None:
         """Notes on an unexpected exception of a read that it is the backend's."""

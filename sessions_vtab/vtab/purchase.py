@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from math import inf, prod
+from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sessions_vtab.contract.predicate import Predicate, Value
@@ -19,6 +19,7 @@ from sessions_vtab.plan.costs import ALONE, BESIDE, Account
 from sessions_vtab.plan.lists import (
     Holder,
     holders,
+    keys_asked,
     may_be_held,
     read_key,
     size_key,
@@ -176,7 +177,7 @@ class Buyer:
             bought = self._known(holder)
             if bought is None:
                 coming = 0 if _is_of_the_key(holder, scan) else foreseen()
-                prices = (each * _keys(scan), coming * further)
+                prices = (each * keys_asked(scan), coming * further)
                 bought = self._buy(holder, accounts[place:], prices)
             if bought is not None and (bought.ended or holder.through):
                 return BoughtRead(bought.find(_rest(scan, holder.scan), _one_by_one(scan, holder)))
@@ -301,19 +302,12 @@ def _costs(scan: Scan, *, beside: bool) -> tuple[float, float]:
     """What the requests of a read cost, and those of a further one that is started ahead."""
     if not scan.path.unique:
         return ALONE, ALONE
-    return (BESIDE if beside or _keys(scan) > 1 else ALONE), BESIDE
-
-
-def _keys(scan: Scan) -> int:
-    """How many requests a read makes at least: one for each row that it finds by its key."""
-    if not scan.path.unique:
-        return 1
-    return prod(len(scan.given(key) or ()) for key in scan.path.keys)
+    return (BESIDE if beside or keys_asked(scan) > 1 else ALONE), BESIDE
 
 
 def _is_one(scan: Scan) -> bool:
     """Whether a read is for a single row, by its key."""
-    return scan.path.unique and _keys(scan) == 1
+    return scan.path.unique and keys_asked(scan) == 1
 
 
 def _rest(scan: Scan, held: Scan) -> list[Predicate]:

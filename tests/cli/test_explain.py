@@ -60,6 +60,9 @@ def test_steps_are_indented_as_sqlite_nests_them():
     [
         (RequestEstimate(None), "1"),
         (RequestEstimate(None, reads=20), "20"),
+        (RequestEstimate(None, reads=2_001, partial=True), "at least 2001"),
+        (RequestEstimate(None, reads=300, listed=True), "300, or fewer by reading a list"),
+        (RequestEstimate(100, reads=7, partial=True), "1 per 100 rows in each of at least 7 lists"),
         (RequestEstimate(None, each="row of prod.events e"), "1 per row of prod.events e"),
         (RequestEstimate(100), "1 per 100 rows"),
         (RequestEstimate(100, limited=True), "1 per 100 rows, fewer with LIMIT"),

@@ -30,6 +30,7 @@ def rules(sql: str, sources: object, bindings: dict[str, str] | None = None) -> 
 VERTEX = {"v": {"url": "vertex://p/us-central1/42?base_url=http://127.0.0.1:9"}}
 SELECT = "SELECT * FROM sessions AS s WHERE "
 JOIN = "SELECT * FROM sessions AS s JOIN events AS e USING (session_id) WHERE "
+ON = "SELECT * FROM sessions AS s {} events AS e ON e.session_id = s.session_id AND {}"
 LEFT = "SELECT * FROM sessions AS s LEFT JOIN events AS e USING (session_id) WHERE "
 
 
@@ -62,6 +63,19 @@ LEFT = "SELECT * FROM sessions AS s LEFT JOIN events AS e USING (session_id) WHE
          ["session_id = ?: later", "e.timestamp > '2026-01-01': filter", "session_id = ?: key"]),
         (LEFT + "e.author = 'x' OR e.author IS NULL",
          ["e.author = 'x' OR e.author IS NULL: outer-join", "session_id = ?: key"]),
+        (LEFT + "e.author IS NULL", ["e.author IS NULL: outer-join", "session_id = ?: key"]),
+        (ON.format("JOIN", "s.user_id IN ('a', 'b') AND e.author LIKE 'x%' AND e.author <> 'y'"),
+         ["s.user_id IN ('a', 'b'): filter", "session_id = ?: later",
+          "e.author LIKE 'x%': no-filter", "e.author <> 'y': no-filter", "session_id = ?: key"]),
+        (ON.format("LEFT JOIN", "s.user_id = 'a' AND e.author IN ('x', 'y') AND e.author <> 'z'"),
+         ["s.user_id = 'a': outer-join", "e.author IN ('x', 'y'): no-filter",
+          "e.author <> 'z': no-filter", "session_id = ?: key"]),
+        (ON.format("RIGHT JOIN", "s.user_id = 'a' AND e.timestamp > '2026-01-01'"),
+         ["s.user_id = 'a': outer-join", "e.timestamp > '2026-01-01': filter",
+          "session_id = ?: key", "e.timestamp > '2026-01-01': outer-join"]),
+        (ON.format("JOIN", "(e.author = 'x' OR e.branch = 'y') AND length(e.text) = 3"),
+         ["session_id = ?: later", "(e.author = 'x' OR e.branch = 'y'): connective",
+          "length(e.text) = 3: sqlite", "session_id = ?: key"]),
     ],
 )  # fmt: skip
 def test_each_condition_names_the_rule_that_decided_it(sql: str, expected: list[str]) -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.plan.costs import ALONE, BESIDE, Account, allowance, believed, buys
+from sessions_vtab.plan.costs import (
+    ALONE,
+    BESIDE,
+    Account,
+    allowance,
+    believed,
+    buys,
+    surely_rented,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +57,35 @@ def test_the_list_is_bought_when_keys_have_cost_as_much(spent, coming, pages, bo
 )
 def test_a_list_is_as_long_as_it_was_and_longer_than_what_was_read(known, bought, pages):
     assert believed(known, bought) == pages
+
+
+@pytest.mark.parametrize(
+    ("reads", "lists", "rented"),
+    [
+        # Nothing else has the rows.
+        ((300,), (), True),
+        ((1,) * 300, (), True),
+        # A set of keys weighs a quarter of so many pages: of 16, where nobody knows how many.
+        ((4,), (1,), True),
+        ((5,), (1,), False),
+        ((8,), (2,), True),
+        ((9,), (2,), False),
+        ((64,), (None,), True),
+        ((65,), (None,), False),
+        # The shortest list decides.
+        ((64,), (100, None), True),
+        ((64,), (100, 2), False),
+        # Of reads one after another nobody knows how many are asked for beside each other.
+        ((1, 1, 1), (1,), True),
+        ((1, 1, 1, 1), (1,), False),
+        ((1,) * 5, (None,), True),
+        ((1,) * 6, (None,), False),
+        ((3, 3), (None,), False),
+        ((), (None,), True),
+    ],
+)
+def test_few_keys_are_read_by_themselves_whatever_list_there_is(reads, lists, rented):
+    assert surely_rented(reads, lists) is rented
 
 
 def _spend(keys: int, pages: int, known: int | None, each: float = ALONE) -> tuple[float, int]:

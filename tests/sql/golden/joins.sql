@@ -48,7 +48,7 @@ SELECT * FROM sessions s LEFT JOIN events e ON e.session_id = s.session_id AND N
 --> e: pushed author <> ?1 ['a']
 --> e: from s.session_id to session_id
 SELECT * FROM sessions s LEFT JOIN events e ON e.session_id = s.session_id AND NOT s.user_id = 'a';
---> s: everything
+--> s: here NOT s.user_id = 'a'
 --> e: from s.session_id to session_id
 SELECT * FROM sessions s LEFT JOIN events e ON e.session_id = s.session_id WHERE NOT e.author = 'a';
 --> s: everything
@@ -87,7 +87,7 @@ SELECT * FROM sessions s RIGHT JOIN events e ON e.session_id = s.session_id WHER
 --> e: everything
 SELECT * FROM sessions s FULL JOIN events e ON NOT e.author = 'a' WHERE NOT s.user_id = 'a';
 --> s: here NOT s.user_id = 'a'
---> e: everything
+--> e: here NOT e.author = 'a'
 SELECT * FROM sessions s JOIN native n ON n.id = s.session_id RIGHT JOIN events e ON e.author = n.x WHERE NOT s.user_id = 'a';
 --> s: here NOT s.user_id = 'a'
 --> e: everything

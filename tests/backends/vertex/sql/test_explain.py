@@ -140,18 +140,72 @@ EXPLAINED = {
             " (the API cannot combine its filters like this (OR, NOT))"
         ),
     ],
+    # Conditions of ON, as those of WHERE.
     "SELECT e.text FROM sessions s LEFT JOIN events e ON e.session_id = s.session_id"
     " AND e.author = 'it''s' AND e.branch IS NULL": [
         (
-            "  here      author = 'it''s' (the API has no such filter), branch IS NULL (the API has"
-            " no such filter)"
+            "  here      e.author = 'it''s' (the API has no such filter), e.branch IS NULL (the API"
+            " has no such filter)"
         ),
+    ],
+    "SELECT 1 FROM sessions s JOIN events e ON e.session_id = s.session_id"
+    " AND e.author IN ('a', 'b') AND e.branch LIKE 'm%' AND length(e.text) > 3"
+    " AND s.user_id IN ('ann', 'bob')": [
+        "  sent      user_id IN ('ann', 'bob')",
+        (
+            "  here      e.author IN ('a', 'b') (the API has no such filter), e.branch LIKE 'm%'"
+            " (the API has no such filter), length(e.text) > 3 (only SQLite can decide it)"
+        ),
+    ],
+    "SELECT 1 FROM sessions s JOIN events e USING (session_id) JOIN event_parts p"
+    " ON p.event_name = e.name AND p.kind GLOB 't*'": [
+        "  here      p.kind GLOB 't*' (the API has no such filter)",
+    ],
+    "SELECT user_id FROM sessions u WHERE EXISTS (SELECT 1 FROM sessions s JOIN events e"
+    " ON e.session_id = s.session_id AND e.author IN ('a', 'b') WHERE s.user_id = u.user_id)": [
+        "    here      e.author IN ('a', 'b') (the API has no such filter)",
+    ],
+    # A common table expression has its own conditions and those of the SELECT around it.
+    "WITH c AS (SELECT e.* FROM sessions s JOIN events e ON e.session_id = s.session_id"
+    " AND e.author IN ('a', 'b')) SELECT * FROM c WHERE branch LIKE 'm%' AND error_code IN ('1', '2')": [
+        (
+            "  here      e.author IN ('a', 'b') (the API has no such filter), error_code IN (?) (the"
+            " API has no such filter), branch LIKE 'm%' (the API has no such filter)"
+        ),
+    ],
+    # What an outer join keeps is read whatever the condition says.
+    "SELECT 1 FROM sessions s LEFT JOIN events e ON e.session_id = s.session_id"
+    " AND s.user_id = 'ann' AND s.display_name LIKE 'x%' WHERE e.event_id IS NULL": [
+        (
+            "  here      s.user_id = 'ann' (the outer join also needs rows that do not meet it),"
+            " s.display_name LIKE 'x%' (the outer join also needs rows that do not meet it)"
+        ),
+        "  here      e.event_id IS NULL (the outer join also needs rows that do not meet it)",
+    ],
+    "SELECT 1 FROM sessions s RIGHT JOIN events e ON e.session_id = s.session_id"
+    " AND s.user_id = 'ann' AND e.author LIKE 'b%'": [
+        "  here      s.user_id = 'ann' (the outer join also needs rows that do not meet it)",
+        "  here      e.author LIKE 'b%' (the API has no such filter)",
+        "    here      e.author LIKE 'b%' (the outer join also needs rows that do not meet it)",
+    ],
+    "SELECT 1 FROM sessions s FULL JOIN events e ON e.session_id = s.session_id"
+    " WHERE s.user_id = 'ann'": [
+        "  here      s.user_id = 'ann' (the outer join also needs rows that do not meet it)",
+    ],
+    # Two tables that the statement calls the same.
+    "SELECT 1 FROM sessions WHERE user_id IN ('ann', 'bob') AND lower(display_name) = 'q'"
+    " UNION ALL SELECT 1 FROM sessions WHERE display_name LIKE 'x%'": [
+        (
+            "      here      lower(display_name) = 'q' (the API's filter compares with another"
+            " collation)"
+        ),
+        "      here      display_name LIKE 'x%' (the API supports only <>, =, IN, NOT IN)",
     ],
     # Two reads of one table, each with its own value.
     "SELECT 1 FROM sessions s JOIN events e ON e.session_id = s.session_id AND e.author = 'a'"
     " LEFT JOIN events f ON f.session_id = s.session_id AND f.author = 'b'": [
-        "  here      author = 'a' (the API has no such filter)",
-        "  here      author = 'b' (the API has no such filter)",
+        "  here      e.author = 'a' (the API has no such filter)",
+        "  here      f.author = 'b' (the API has no such filter)",
     ],
     # What is sent is not also said to be checked here only.
     "SELECT 1 FROM sessions WHERE user_id = (SELECT 'ann')": [

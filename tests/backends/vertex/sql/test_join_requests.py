@@ -27,6 +27,27 @@ def test_a_join_is_one_list_and_the_events_of_each_session(big, sql):
     assert extra <= 3
 
 
+# Of 30 sessions of ann and 8 of bob, named n0 to n4.
+SPARED = {
+    "JOIN events e ON e.session_id = s.session_id WHERE lower(s.user_id) = 'bob'": 8,
+    "JOIN events e ON e.session_id = s.session_id AND lower(s.user_id) = 'bob'": 8,
+    "JOIN events e ON lower(s.user_id) = :user AND e.session_id = s.session_id": 8,
+    "JOIN events e ON e.session_id = s.session_id AND s.display_name LIKE 'N1%'": 6 + 2,
+    # SQLite asks for the events of a session before it looks at such a condition.
+    "LEFT JOIN events e ON e.session_id = s.session_id AND lower(s.user_id) = 'bob'": 30 + 8,
+}
+
+
+@pytest.mark.parametrize("join", SPARED)
+def test_the_events_of_a_session_that_a_condition_leaves_out_are_not_read(db, join):
+    db.fill(30, 1)
+    db.fill(8, 1, user="bob")
+
+    db.ask(f"SELECT e.text FROM sessions s {join}", {"user": "bob"} if ":user" in join else None)
+
+    assert db.total == 1 + SPARED[join]
+
+
 class TestAJoinKeepsThePoolFull:
     @pytest.fixture
     def events(self, db) -> dict[str, dict[str, float]]:
