@@ -22,6 +22,8 @@ from sessions_vtab.sql.lexer import split, tokenize
 from sessions_vtab.sql.names import OurTable
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.rewrite import Rewritten, conditions_of, rewrite
+from sessions_vtab.sql.shapes import partners
+from sessions_vtab.sql.targets import Target, assigned_columns
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.catalog import ConnectionCatalog
 from sessions_vtab.vtab.host import Host
@@ -228,6 +230,8 @@ class StatementRewriter:
         if written is not None:  # What the table does not support is refused before a row is read.
             table, action = written
             table.capability.writes.require(action, table.title)
+            if action == "update" and one.target is not None:
+                _require_changeable(one.original, one.target, table)
         acts = one.effect is not None and one.effect.item
         step.stepwise = step.stepwise or acts or step.locks
         return step
@@ -278,6 +282,16 @@ class StatementRewriter:
         copies = one.kind.verb == "VACUUM"  # It may copy tables that have no rows.
         translated = step.text is not one.original
         return bool(one.touched or more or copies or shown or translated)
+
+
+def _require_changeable(text: str, target: Target, table: OurTable) -> None:
+    """Raises UnsupportedError for a column that no UPDATE changes, whatever rows it would find."""
+    tokens = tokenize(text)
+    known = {column.name.lower(): column.name for column in table.table.columns}
+    for name in assigned_columns(tokens, target, partners(tokens)):
+        column = known.get(name.lower())
+        if column is not None and column not in table.capability.writes.update:
+            table.capability.refuse(column, "update", table.title)
 
 
 def _target_of(one: Rewritten) -> tuple[OurTable, str] | None:

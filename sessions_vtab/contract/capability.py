@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NoReturn
 
 from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Op, Value
 from sessions_vtab.errors import UnsupportedError
@@ -232,3 +233,21 @@ class Capability:
     forms: Mapping[str, ValueForm] = field(default_factory=lambda: MappingProxyType({}))
     enumerates: str = ""
     absent: frozenset[str] = frozenset()
+
+    def refuse(self, column: str, action: str, title: str) -> NoReturn:
+        """Raises UnsupportedError: a column that cannot be written is given a value.
+
+        Args:
+            column: its name.
+            action: ``insert`` or ``update``.
+            title: source and table.
+        """
+        self.writes.require(action, title, column)
+        if column in self.absent:
+            what = f"{title}.{column} is always NULL, because the service has no field for it"
+        elif action == "update":
+            what = f"{title}.{column} cannot be changed after creation"
+        else:
+            what = f"{title}.{column} cannot be given on INSERT, because the source sets it"
+        hint = self.writes.hint(action, column)
+        raise UnsupportedError(f"{what}. {hint}".rstrip() + " Nothing was written.")

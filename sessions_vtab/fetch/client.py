@@ -432,7 +432,7 @@ def _encoded(query: Sequence[tuple[str, str | int | None]]) -> str:
     return "&".join(parts)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=16)  # Not more: these are values of users.
 def _pair(name: str, text: str) -> str:
     """A parameter that needs encoding; a filter or an order is that of the page before."""
     return urlencode([(name, text)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sessions_vtab.errors import UnsupportedError
@@ -53,6 +53,36 @@ def target_of(tokens: Sequence[Token], kind: StatementKind) -> Target | None:
     aliased = _word(tokens, at + 1) == "AS" and at + 2 < len(tokens)
     alias = name_of(tokens[at + 2]) if aliased else None
     return Target(schema, name_of(tokens[at]), alias, at, at + (3 if aliased else 1))
+
+
+def assigned_columns(
+    tokens: Sequence[Token], target: Target, pairs: dict[int, int]
+) -> Iterator[str]:
+    """The columns that an UPDATE sets to anything but themselves, as they are written.
+
+    Args:
+        tokens: of the statement.
+        target: the table that it changes.
+        pairs: matching brackets.
+    """
+    marks = [*find(tokens, (target.end, len(tokens)), pairs, _SET), len(tokens)]
+    for start, end in commas(tokens, (marks[0] + 1, marks[1]), pairs):
+        if start in pairs:
+            for first, _ in commas(tokens, (start + 1, pairs[start]), pairs):
+                yield name_of(tokens[first])
+        elif not _is_itself(tokens[start:end]):
+            yield name_of(tokens[start])
+
+
+def _is_itself(assignment: Sequence[Token]) -> bool:
+    """Whether it is ``column = column`` or ``column = t.column``."""
+    column, *between, value = assignment
+    own = value.kind <= TokenKind.QUOTED and name_of(value).lower() == name_of(column).lower()
+    words = [token.text for token in between]
+    return own and (words == ["="] or words[::2] == ["=", "."])
+
+
+_SET = frozenset(("SET", "FROM", "WHERE", "ORDER", "LIMIT", "RETURNING", ";"))
 
 
 def creates_table(tokens: Sequence[Token], kind: StatementKind) -> bool:

@@ -182,7 +182,7 @@ class SourceTable:
     def UpdateChangeRow(self, key: Any, new_key: Any, fields: tuple[Any, ...]) -> None:
         """UPDATE of one row: columns that the statement does not set come as ``no_change``."""
         if new_key != key:
-            self._refuse(self._table.key, "update")
+            self.resource.capability.refuse(self._table.key, "update", self.title)
         old = self.old.row(key)
         changes: dict[str, Value] = {}
         for place, (column, value) in enumerate(zip(self._table.columns, fields, strict=True)):
@@ -255,20 +255,9 @@ class SourceTable:
     def _check(self, values: Mapping[str, Value], allowed: frozenset[str], action: str) -> None:
         for name, value in values.items():
             if name not in allowed:
-                self._refuse(name, action)
+                self.resource.capability.refuse(name, action, self.title)
             column, where = self._places[name]
             check_choice(column, value, where)
-
-    def _refuse(self, column: str, action: str) -> None:
-        self._writes.require(action, self.title, column)
-        if column in self.resource.capability.absent:
-            what = f"{self.title}.{column} is always NULL, because the service has no field for it"
-        elif action == "update":
-            what = f"{self.title}.{column} cannot be changed after creation"
-        else:
-            what = f"{self.title}.{column} cannot be given on INSERT, because the source sets it"
-        msg = f"{what}. {self._writes.hint(action, column)}".rstrip() + " Nothing was written."
-        raise UnsupportedError(msg)
 
     def _write(
         self,

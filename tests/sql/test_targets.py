@@ -6,7 +6,7 @@ import pytest
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.lexer import apply, classify, tokenize
 from sessions_vtab.sql.shapes import partners
-from sessions_vtab.sql.targets import Conflict, conflict_of, target_of
+from sessions_vtab.sql.targets import Conflict, assigned_columns, conflict_of, target_of
 
 
 def _conflict(text: str) -> Conflict:
@@ -35,6 +35,27 @@ def test_the_target_is_what_a_statement_changes(
     tokens = tokenize(text)
     target = target_of(tokens, classify(tokens))
     assert (target and (target.schema, target.name, target.alias)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("UPDATE t SET a = 1", ["a"]),
+        ("UPDATE OR FAIL main.t AS x SET a = f(1, 2), [B c] = 'a' || a WHERE a = 2", ["a", "B c"]),
+        ("WITH c AS (SELECT 1) UPDATE t INDEXED BY i SET a = 1, b = 2 FROM c", ["a", "b"]),
+        ("UPDATE t SET (a, b) = (SELECT 1, 2), c = 3 RETURNING d = 4", ["a", "b", "c"]),
+        # A column that is set to itself does not change.
+        ('UPDATE t SET a = A, b = "b", c = t.c, d = x.y.d', ["d"]),
+        ("UPDATE t SET a = 'a', b = -b, c = (c), d = 'd' || d", ["a", "b", "c", "d"]),
+        ("UPDATE t SET a = 1 - a, b = b - 1, c = NULL", ["a", "b", "c"]),
+        ("UPDATE t SET", []),
+    ],
+)
+def test_the_columns_that_an_update_sets(text: str, columns: list[str]) -> None:
+    tokens = tokenize(text)
+    target = target_of(tokens, classify(tokens))
+    assert target is not None
+    assert list(assigned_columns(tokens, target, partners(tokens))) == columns
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,29 @@ class TestConflicts:
 
         assert connection.execute("SELECT user_id, display_name FROM sessions").get == ("u", None)
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "name = 'z'",
+            "user_id = 'u'",
+            "display_name = 'x', user_id = NULL",
+            "(display_name, user_id) = (SELECT 'x', 'v')",
+            "user_id = lower(user_id)",
+        ],
+    )
+    @pytest.mark.parametrize("where", ["", "WHERE name = 'no such'", "WHERE 0"])
+    def test_a_statement_that_names_it_is_refused_whatever_rows_it_finds(
+        self, connection: Connection, change: str, where: str
+    ) -> None:
+        with pytest.raises(UnsupportedError, match=r"sessions\.(user_id|name) cannot be changed"):
+            connection.execute(f"UPDATE sessions SET {change} {where}")
+
+    @pytest.mark.parametrize("change", ["user_id = user_id", "name = sessions.name", "NAME = name"])
+    def test_a_column_may_be_set_to_itself(self, connection: Connection, change: str) -> None:
+        connection.execute(f"UPDATE sessions SET {change}, display_name = 'x'")
+
+        assert connection.execute("SELECT user_id, display_name FROM sessions").get == ("u", "x")
+
 
 class TestLimits:
     def test_max_writes_stops_a_statement_before_anything_is_sent(self, memory: Connection) -> None:

@@ -41,8 +41,6 @@ CREATE TRIGGER su AFTER UPDATE ON sessions
     INSERT INTO log(step, change, key, tab) VALUES (step(), 'update', new.name, 'sessions'); END;
 CREATE TRIGGER sd AFTER DELETE ON sessions BEGIN
     INSERT INTO log(step, change, key, tab) VALUES (step(), 'delete', old.name, 'sessions'); END;
-CREATE TRIGGER sf BEFORE UPDATE ON sessions WHEN old.user_id IS NOT new.user_id BEGIN
-    SELECT RAISE(ABORT, 'user_id cannot change'); END;
 CREATE TRIGGER ei AFTER INSERT ON events BEGIN
     INSERT INTO log(step, change, key, tab) VALUES (step(), 'insert', new.name, 'events'); END;
 """
@@ -241,7 +239,7 @@ class Program:
                 f"display_name = boom('d1', session_id > '{self.random.choice(self.made or ['x'])}')",
                 """labels = '{"env":"dev"}', display_name = NULL""",
                 "labels = iif(session_id > 's0010', 'bad', NULL)",
-                "user_id = 'ann'",
+                "user_id = user_id",
             )
         )
         return f"UPDATE sessions SET {change} WHERE {self.where()}"
