@@ -124,7 +124,7 @@ class Client:
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
-        self._under_way: set[object] = set()
+        self._under_way: set[Exchange] = set()
 
     def __repr__(self) -> str:
         return f"Client({self.endpoint.source!r}, {redact(self.endpoint.base_url)!r})"
@@ -152,18 +152,22 @@ class Client:
         routes = self._routes
         return None if routes is None else routes.shortcut(url)
 
-    def enter(self, request: object) -> bool:
+    def enter(self, request: Exchange) -> bool:
         """Whether one more request may be under way; from here until ``leave`` it is.
 
-        The pool's threads are no more than that, but a statement's own thread may send, too.
+        The pool's threads are no more than that, but a statement's own thread may send, too. What
+        that has sent may be answered long before it is read, if ever.
         """
         with self._lock:
+            if len(self._under_way) >= self.endpoint.concurrency:
+                # A copy, since ``leave`` takes no lock: the garbage collector may call it anywhere.
+                self._under_way -= {one for one in list(self._under_way) if one.is_answered}
             free = len(self._under_way) < self.endpoint.concurrency
             if free:
                 self._under_way.add(request)
             return free
 
-    def leave(self, request: object) -> None:
+    def leave(self, request: Exchange) -> None:
         """It is not under way any more. May be called twice."""
         self._under_way.discard(request)
 
@@ -394,7 +398,7 @@ class Sender:
             self._context.spend(1)
         return True
 
-    def wait_for_place(self, request: object) -> None:
+    def wait_for_place(self, request: Exchange) -> None:
         """Waits until one more request may be under way. Hardly ever: see ``Client.enter``."""
         while not self.client.enter(request):
             self.pause(_MOMENT)

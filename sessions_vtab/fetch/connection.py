@@ -196,7 +196,8 @@ class DirectConnection(httpcore.ConnectionInterface):
         """
         body: Any = request.stream
         timeouts = request.extensions.get("timeout", {})
-        answer = self.ask(request.method, request.url.target, request.headers, body, timeouts)
+        self.send(request.method, request.url.target, request.headers, body, timeouts)
+        answer = self.answer(timeouts)
         return httpcore.Response(
             answer.status,
             headers=answer.headers,
@@ -204,15 +205,15 @@ class DirectConnection(httpcore.ConnectionInterface):
             extensions={"network_stream": answer.stream},
         )
 
-    def ask(
+    def send(
         self,
         method: bytes,
         target: bytes,
         headers: Headers,
         body: Iterable[bytes],
         timeouts: Mapping[str, float | None],
-    ) -> Answer:
-        """As ``handle_request``, without the cost of httpcore's classes."""
+    ) -> None:
+        """The first half of ``handle_request``, without the cost of httpcore's classes."""
         self._idle_until = None
         stream = self._stream or self._open(timeouts.get("connect"))
         try:
@@ -222,7 +223,12 @@ class DirectConnection(httpcore.ConnectionInterface):
             pass  # Who refuses a request may answer before it has read all of it.
         except h11.LocalProtocolError as error:
             raise httpcore.LocalProtocolError(str(error)) from error
-        wait = timeouts.get("read")
+
+    def answer(self, timeouts: Mapping[str, float | None]) -> Answer:
+        """The second half: the response to what was sent."""
+        stream, wait = self._stream, timeouts.get("read")
+        if stream is None:
+            raise httpcore.LocalProtocolError("Nothing was sent.")
         event = self._event(stream, wait)
         while isinstance(event, h11.InformationalResponse):
             event = self._event(stream, wait)
@@ -296,10 +302,13 @@ class DirectConnection(httpcore.ConnectionInterface):
 
     def has_expired(self) -> bool:
         """Whether it was idle for too long, or the server has hung up: its end can be read."""
-        if self._stream is None or self._idle_until is None:
+        if self._idle_until is None:
             return False
-        over = time.monotonic() > self._idle_until
-        return over or bool(self._stream.get_extra_info("is_readable"))
+        return time.monotonic() > self._idle_until or self.is_readable()
+
+    def is_readable(self) -> bool:
+        """Whether the server has sent something that was not read, if only its end."""
+        return self._stream is not None and bool(self._stream.get_extra_info("is_readable"))
 
 
 class Received(NamedTuple):

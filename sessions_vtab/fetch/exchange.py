@@ -18,7 +18,15 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import SessionsError, StoppedError
 from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.call import MultipartForm, RequestSpec, Response
-from sessions_vtab.fetch.connection import ENCODINGS, Received, TooLongError, read_body, within
+from sessions_vtab.fetch.connection import (
+    ENCODINGS,
+    DirectConnection,
+    Headers,
+    Received,
+    TooLongError,
+    read_body,
+    within,
+)
 from sessions_vtab.fetch.problems import (
     broken,
     endless,
@@ -80,9 +88,10 @@ class Exchange:
         sender: of the job that sends it.
         call: what to send.
         address: its ``Client.url_of``.
-        unread: the body is parsed where it is used; its row for the log waits for that.
+        unread: see the attribute.
 
     Attributes:
+        unread: the body is parsed where it is used; its row for the log waits for that.
         unlogged: that row.
         may_have_acted: the service did what was asked, or may have.
     """
@@ -91,7 +100,7 @@ class Exchange:
         self, sender: Sender, call: RequestSpec, address: Address, *, unread: bool = False
     ) -> None:
         self.unlogged: dict[str, Value] | None = None
-        self._unread = unread
+        self.unread = unread
         self._sender = sender
         self._client = sender.client
         self._clock = sender.client.clock
@@ -103,6 +112,9 @@ class Exchange:
         self._admitted = self._renewed = False
         self._failed: Response | _Lost | None = None
         self._sent: Mapping[str, str] = {}
+        self._sent_at = 0.0
+        self._connection: DirectConnection | None = None
+        self._receive: Callable[[], Received] | None = None
         self.may_have_acted = False
 
     @cached_property
@@ -136,32 +148,68 @@ class Exchange:
             if response is not None:
                 return response
 
-    def run_here(self, look: Callable[[], None]) -> Response | None:
-        """One attempt in the statement's own thread, where only the response has to be waited for.
+    def begin(self) -> bool:
+        """Sends it from the statement's own thread, where only the response has to be waited for.
+
+        The rest is ``finish``'s. If this is not possible, ``run`` has to send it, in a thread of
+        the pool: it connects, and waits for a rate limit, a token, or other requests.
+        """
+        if not (self._plain and len(self._url) < _SHORT and self._auth.ready()):
+            return False
+        way = self._client.shortcut(self._url)
+        if way is None or not self._client.enter(self):
+            return False
+        try:
+            self._sent = asked(self._sender.where, self._auth.headers)
+            self._admitted = self._sender.admit_at_once(self._call.kind)
+            if self._admitted:
+                self._connection = way.connections.take_direct(way.place)
+            if self._connection is not None:
+                self._receive = way.connections.sent(
+                    self._connection,
+                    way.place,
+                    way.target,
+                    self._raw_headers(way),
+                    self._client.timeout,
+                )
+                self._sent_at = time.perf_counter()
+        except (SessionsError, httpx.HTTPError):
+            pass  # In the pool it fails again, and is raised when it is the response's turn.
+        finally:
+            if self._receive is None:
+                self._client.leave(self)
+        return self._receive is not None
+
+    def finish(self, look: Callable[[], None]) -> Response | None:
+        """Waits for the response to what ``begin`` has sent.
 
         Args:
             look: called every 50 ms while it waits; raises what ends it.
 
         Returns:
-            None if ``run`` has to go on, in a thread of the pool: it connects, waits for a rate
-            limit or a token, and decides about responses that are not what was asked for.
+            None if ``run`` has to go on, in a thread of the pool: it decides about responses that
+            are not what was asked for.
         """
-        if not (self._plain and len(self._url) < _SHORT and self._auth.ready()):
-            return None
-        self._sent = asked(self._sender.where, self._auth.headers)
-        way = self._client.shortcut(self._url)
-        if way is None:
+        receive, self._receive = self._receive, None
+        if receive is None:
             return None
         try:
-            if not self._client.enter(self):
-                return None
-            self._admitted = self._sender.admit_at_once(self._call.kind)
-            connection = way.connections.take(way.place) if self._admitted else None
-            if connection is None:
-                return None
-            return self._ask(self._short(way, connection), look)
+            return self._ask(receive, look)
         finally:
             self._client.leave(self)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the response to what ``begin`` has sent is there, but was not read."""
+        connection = self._connection
+        return self._receive is not None and connection is not None and connection.is_readable()
+
+    def abandon(self) -> None:
+        """Ends what ``begin`` has begun; the response is not read."""
+        self._client.leave(self)
+        if self._receive is not None and self._connection is not None:
+            self._receive = None
+            self._connection.close()
 
     def _ask(
         self, send: Callable[[], _Received], look: Callable[[], None] | None = None
@@ -227,10 +275,11 @@ class Exchange:
         return min(timeout, max(left, _LEAST_SECONDS))
 
     def _spent(self, started: float) -> float:
-        """Milliseconds since an attempt began; they count for the whole exchange."""
-        elapsed = time.perf_counter() - started
-        self._used += elapsed
-        return elapsed * 1000
+        """Milliseconds since an attempt began; those it was waited for count for the exchange."""
+        now, sent_at = time.perf_counter(), self._sent_at
+        self._used += now - started
+        self._sent_at = 0.0
+        return (now - (sent_at or started)) * 1000
 
     def _lost(self, started: float, failure: Failure, reason: str) -> _Lost:
         elapsed = self._spent(started)
@@ -262,7 +311,10 @@ class Exchange:
         call, self._sent = self._call, asked(self._sender.where, self._auth.headers)
         way = self._client.shortcut(self._url) if self._plain else None
         if way is not None:
-            return self._short(way)
+            headers = self._raw_headers(way)
+            return partial(
+                way.connections.get, way.place, way.target, headers, self._client.timeout
+            )
         try:
             request = httpx.Request(
                 call.method,
@@ -279,16 +331,11 @@ class Exchange:
             raise unsendable(call, self._shown, self._sender.where, error) from error
         return lambda: self._client.transport_for(request.url).handle_request(request)
 
-    def _short(
-        self, way: Shortcut, connection: httpcore.ConnectionInterface | None = None
-    ) -> Callable[[], Received]:
-        """What sends a GET without the cost of httpx's classes."""
+    def _raw_headers(self, way: Shortcut) -> Headers:
         headers = [(b"Host", way.host)]
         for name, value in self._headers().items():
             headers.append((name.encode("ascii"), value.encode("ascii")))
-        return partial(
-            way.connections.get, way.place, way.target, headers, self._client.timeout, connection
-        )
+        return headers
 
     def _headers(self) -> dict[str, str]:
         """All headers but Host."""
@@ -355,7 +402,7 @@ class Exchange:
         }
         if response is None or response.status not in _SUCCESS:
             self._sender.record(row)
-        elif self._unread:
+        elif self.unread:
             self.unlogged = row
         else:
             self._sender.record({**row, "rows": response.rows})

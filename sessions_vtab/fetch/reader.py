@@ -3,8 +3,9 @@
 How a list goes on is a value, a ``Paginator``. A ``PageIterator`` has the pages of one list one
 after the other, and a ``Reader`` everything that a statement reads.
 
-Everything here runs in the statement's thread and waits there. Requests run in the client's pool,
-except for one that is waited for at once (``Exchange.run_here``).
+Everything here runs in the statement's thread and waits there. It also sends what is read in turn
+(``Exchange.begin``); what may arrive in any order, and what has to be waited for, is sent by the
+client's pool.
 Rows come in the order of the lists, whatever the network does. Iterators hold at most the page that
 is read and the next one of each open list, and in bounded memory the pages that arrived early;
 closing one ends what it has started.
@@ -197,6 +198,7 @@ class PageIterator(Iterator[Response]):
             With 0, only ``resume`` requests a page ahead.
         when_more: is given what requests the second page, to call it when that is wanted; None:
             it is requested with the first page's response.
+        in_turn: nothing waits for a page but ``next``.
     """
 
     def __init__(
@@ -206,18 +208,21 @@ class PageIterator(Iterator[Response]):
         pages: Paginator,
         limit: int | None,
         when_more: Callable[[Callable[[], None]], None] | None = None,
+        *,
+        in_turn: bool = True,
     ) -> None:
         self._reader = reader
         self._pages = pages
         self._left = limit
         self._when_more = when_more
+        self._in_turn = in_turn
         self._next: RequestSpec | None = call
         self._seen: set[str] = set()
         self.pending: PendingRequest | None = None
 
     def __next__(self) -> Response:
         """The next page; waits for it."""
-        self._request(waits=True)
+        self.resume()
         if self.pending is None:
             raise StopIteration
         pending, self.pending = self.pending, None
@@ -236,7 +241,21 @@ class PageIterator(Iterator[Response]):
 
     def resume(self) -> None:
         """Requests the next page, if there is one and it is not under way."""
-        self._request(waits=False)
+        if self.pending is not None or self._next is None:
+            return
+        call, self._next = self._next, None
+        start = self._reader.shared.start
+        pending = start(call, self._reader.context, in_turn=self._in_turn)
+        url = pending.key[0]
+        if url in self._seen:
+            self._reader.shared.release(pending, self._reader.context)
+            shown = self._reader.client.shown(url, call)
+            raise ProtocolError(
+                f"{self._reader.where}: the pages of GET {shown} form a loop, so the rows"
+                " read were discarded. Try again, or narrow the statement with WHERE."
+            )
+        self._seen.add(url)
+        self.pending = pending
 
     @property
     def ended(self) -> bool:
@@ -249,22 +268,6 @@ class PageIterator(Iterator[Response]):
         if self.pending is not None:
             pending, self.pending = self.pending, None
             self._reader.shared.release(pending, self._reader.context)
-
-    def _request(self, *, waits: bool) -> None:
-        if self.pending is not None or self._next is None:
-            return
-        call, self._next = self._next, None
-        pending = self._reader.shared.start(call, self._reader.context, waits=waits)
-        url = pending.key[0]
-        if url in self._seen:
-            self._reader.shared.release(pending, self._reader.context)
-            shown = self._reader.client.shown(url, call)
-            raise ProtocolError(
-                f"{self._reader.where}: the pages of GET {shown} form a loop, so the rows"
-                " read were discarded. Try again, or narrow the statement with WHERE."
-            )
-        self._seen.add(url)
-        self.pending = pending
 
 
 # Reading
@@ -295,7 +298,7 @@ class Reader:
         Raises:
             SessionsError: as ``Sender.send``.
         """
-        pending = self.shared.start(call, self.context, waits=True)
+        pending = self.shared.start(call, self.context, in_turn=True)
         return self.shared.finish(pending, self.context)
 
     def pages(
@@ -305,9 +308,11 @@ class Reader:
         # Closing the generator closes what it yields from.
         yield from PageIterator(self, call, pages or SinglePage(), limit, self.context.when_more)
 
-    def pages_on_request(self, call: RequestSpec, pages: Paginator) -> PageIterator:
+    def pages_on_request(
+        self, call: RequestSpec, pages: Paginator, *, in_turn: bool
+    ) -> PageIterator:
         """The pages of one list, each requested when ``resume`` is called."""
-        return PageIterator(self, call, pages, 0)
+        return PageIterator(self, call, pages, 0, in_turn=in_turn)
 
     def gather(self, calls: Iterable[RequestSpec]) -> Generator[Response, None, None]:
         """Answers of independent calls in their order, a bounded number of them under way."""

@@ -95,7 +95,6 @@ class Connections(httpx.BaseTransport):
         target: bytes,
         headers: Headers,
         timeouts: Mapping[str, float | None],
-        connection: httpcore.ConnectionInterface | None = None,
     ) -> Received:
         """As ``handle_request`` for a GET, without the cost of httpx's classes, and httpcore's.
 
@@ -104,22 +103,36 @@ class Connections(httpx.BaseTransport):
             target: what follows the host in its URL.
             headers: all of them, with Host.
             timeouts: in seconds, as httpcore's extension ``timeout`` has them.
-            connection: that of ``take``; None: the one that is found, or a new one.
         """
-        connection = connection or self.take(place) or self._connect(httpcore.Origin(*place))
-        if not isinstance(connection, DirectConnection):
-            request = httpcore.Request(
-                "GET", _url_of(place, target), headers=headers, extensions={"timeout": timeouts}
-            )
-            response, through = self._send(request, place, connection)
-            return Received(
-                response.status, _headers_of(response.headers), through, response.extensions
-            )
+        connection = self.take(place) or self._connect(httpcore.Origin(*place))
+        if isinstance(connection, DirectConnection):
+            return self.sent(connection, place, target, headers, timeouts)()
+        request = httpcore.Request(
+            "GET", _url_of(place, target), headers=headers, extensions={"timeout": timeouts}
+        )
+        response, body = self._send(request, place, connection)
+        return Received(response.status, _headers_of(response.headers), body, response.extensions)
+
+    def sent(
+        self,
+        connection: DirectConnection,
+        place: Place,
+        target: bytes,
+        headers: Headers,
+        timeouts: Mapping[str, float | None],
+    ) -> Callable[[], Received]:
+        """Sends a GET over a connection of ``take``; returns what waits for the response."""
         with _closed_on_error(connection):
-            answer = connection.ask(b"GET", target, headers, (), timeouts)
-        body = _ResponseBody(answer.body, partial(self._put_back, place, connection))
-        extensions = {"network_stream": answer.stream}
-        return Received(answer.status, _headers_of(answer.headers), body, extensions)
+            connection.send(b"GET", target, headers, (), timeouts)
+
+        def receive() -> Received:
+            with _closed_on_error(connection):
+                answer = connection.answer(timeouts)
+            body = _ResponseBody(answer.body, partial(self._put_back, place, connection))
+            extensions = {"network_stream": answer.stream}
+            return Received(answer.status, _headers_of(answer.headers), body, extensions)
+
+        return receive
 
     def close(self) -> None:
         """Closes idle connections at once, those in use when their responses have been read."""
@@ -153,6 +166,14 @@ class Connections(httpx.BaseTransport):
             if connection.is_idle() and not connection.has_expired():
                 return connection
             connection.close()
+
+    def take_direct(self, place: Place) -> DirectConnection | None:
+        """As ``take``; None also where a proxy stands between."""
+        connection = self.take(place)
+        if connection is None or isinstance(connection, DirectConnection):
+            return connection
+        self._put_back(place, connection)
+        return None
 
     def _put_back(self, place: Place, connection: httpcore.ConnectionInterface) -> None:
         """Keeps a connection whose response was closed, if the next request can use it."""

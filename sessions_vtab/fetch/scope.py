@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.predicate import Value
-from sessions_vtab.errors import StoppedError
+from sessions_vtab.errors import SessionsError, StoppedError
 from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.cache import Key, ResponseCache, fingerprint
 from sessions_vtab.fetch.call import RequestSpec, Response
@@ -41,6 +43,7 @@ class PendingRequest:
         call: what is asked.
         response: the answer, if it is there already.
         future: the answer to come of a thread of the pool; else None.
+        sent: what the statement's own thread has sent, and will wait for; else None.
         stop: ends that thread's waiting between attempts.
         epoch: of the timed answers when it was sent; None for an answer that was there already.
         claims: who still wants the answer; 0 for one that was only fetched ahead.
@@ -51,6 +54,7 @@ class PendingRequest:
     call: RequestSpec
     response: Response | None = None
     future: Future[Response] | None = None
+    sent: Exchange | None = None
     stop: threading.Event | None = None
     epoch: int | None = None
     claims: int = 0
@@ -106,18 +110,23 @@ class StatementResponses:
             return
         for one in list(self._pending.values()):
             one.abandon()
+            if one.sent is not None:
+                one.sent.abandon()
         if self._responses is not None:
             self._responses.clear()
 
-    def start(self, call: RequestSpec, context: Context, *, waits: bool = False) -> PendingRequest:
+    def start(
+        self, call: RequestSpec, context: Context, *, in_turn: bool = False
+    ) -> PendingRequest:
         """Claims the answer of a read: one that is there, one under way, or a new request.
 
         Args:
             call: what to ask for.
             context: the statement.
-            waits: ``finish`` comes next. Then the statement's own thread sends the request, if
-                nothing but the response has to be waited for: to hand it over to another thread
-                and back would cost a third of its CPU time.
+            in_turn: nothing waits for the response but ``finish``. Then the statement's own thread
+                sends the request, if nothing else has to be waited for: to hand it over to another
+                thread and back would cost a third of its CPU time. Until ``finish`` the response
+                waits in the socket's buffer.
         """
         address = self.client.url_of(call)
         key = (address.url, "")
@@ -127,10 +136,11 @@ class StatementResponses:
         if pending is None:
             pending = PendingRequest(key, call, epoch=self.client.answers.epoch, claims=1)
             exchange = self._exchange(call, address, context)
-            if waits:
-                pending.response = exchange.run_here(partial(self._look, context))
-                pending.unlogged = exchange.unlogged
-            if pending.response is None:
+            if in_turn and exchange.begin():
+                pending.sent = exchange
+                with self._lock:
+                    self._pending[key] = pending
+            else:
                 self._submit(pending, exchange, context)
             return pending
         pending.claims += 1
@@ -160,7 +170,7 @@ class StatementResponses:
             SessionsError: there is none; a later claim sends the request anew.
         """
         try:
-            response = (pending.response or self._wait(pending.future, context)).parsed()
+            response = (pending.response or self._wait(pending, context)).parsed()
             pending.log(context, response.rows)
         except StoppedError:
             # Given up by the one who claimed it before: it was not to be repeated for nobody.
@@ -193,6 +203,8 @@ class StatementResponses:
 
     def _let_go(self, pending: PendingRequest, context: Context) -> None:
         """Cancels a request that has not been sent; otherwise its response will be kept."""
+        if pending.sent is not None:
+            return  # Whoever asks for it next waits for it, or the end of the statement.
         if pending.abandon():
             self._forget(pending)
             return
@@ -240,7 +252,10 @@ class StatementResponses:
             self._pending.clear()
             self._ahead.clear()
         for pending in left:
-            self._give_up(pending)
+            if pending.sent is not None:
+                self._read_out(pending.sent)
+            else:
+                self._give_up(pending)
         while self._given_up and not self._interrupted:
             try:
                 self._ended.get(timeout=_LAST_WAIT)
@@ -250,15 +265,34 @@ class StatementResponses:
         if self._responses is not None:
             self._responses.clear()
 
+    def _read_out(self, exchange: Exchange) -> None:
+        """Reads a response that nobody wants: the next statement can use its connection."""
+        end = time.monotonic() + _LAST_WAIT
+
+        def look() -> None:
+            if self._interrupted or time.monotonic() > end:
+                raise stopped(self.client.endpoint.source)
+
+        exchange.unread = False
+        with suppress(SessionsError):
+            exchange.finish(look)
+
     def _give_up(self, pending: PendingRequest) -> None:
         pending.abandon()
         self._given_up += 1
         # After the callback that logs it: callbacks are called in the order they were added.
         pending.when_done(lambda: self._ended.put(None))
 
-    def _wait(self, future: Future[Response] | None, context: Context) -> Response:
-        """The result of a future; looks every 50 ms whether the user wants to stop."""
-        while future is not None:
+    def _wait(self, pending: PendingRequest, context: Context) -> Response:
+        """The response; looks every 50 ms whether the user wants to stop."""
+        exchange, pending.sent = pending.sent, None
+        if exchange is not None:
+            pending.response = exchange.finish(partial(self._look, context))
+            pending.unlogged = exchange.unlogged
+            if pending.response is not None:
+                return pending.response
+            self._submit(pending, exchange, context)
+        while (future := pending.future) is not None:
             try:
                 return future.result(SLICE)
             except CancelledError:

@@ -184,7 +184,7 @@ class SideBySide:
             if call is None:
                 self._all_started = True
                 return
-            one = _PageList(self._reader.pages_on_request(call, self._pages))
+            one = _PageList(self._reader.pages_on_request(call, self._pages, in_turn=False))
             self._lists.append(one)
             self._go_on(one)
 
@@ -322,7 +322,8 @@ class BothEnds:
             self._shelf.close()
 
     def _open(self, call: RequestSpec) -> _End:
-        return _End(self._reader.pages_on_request(call, self._pages), self._position)
+        chain = self._reader.pages_on_request(call, self._pages, in_turn=True)
+        return _End(chain, self._position)
 
     def _read_far(self, near: _End) -> bool:
         """Keeps the far end's page that was requested, if any: whether the ends have met.

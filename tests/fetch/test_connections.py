@@ -53,6 +53,13 @@ class Handler(BaseHTTPRequestHandler):
         self.server.release.wait(20)
         self.answer()
 
+    def five(self):
+        """A list of five pages, at ``/five/back`` from its other end."""
+        number = int(self.path.partition("pageToken=")[2] or 0)
+        more = f', "nextPageToken": "{number + 1}"' if number < 4 else ""
+        shown = 4 - number if "/back" in self.path else number
+        self.answer(f'{{"rows": [{{"n": {shown}}}]{more}}}'.encode())
+
     def cut(self):
         cut = len(self.server.paths) < 3
         self.answer(b'{"rows": [{"n": 1}]}', length=500 if cut else None)

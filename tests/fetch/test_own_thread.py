@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from sessions_vtab.errors import SessionsError, StoppedError
+from sessions_vtab.errors import BudgetError, SessionsError, StoppedError
 from sessions_vtab.fetch import Client, Endpoint, NoAuth, Reader, RequestSpec, TokenPages
 from tests.fakes import FakeContext
 from tests.fetch.test_connections import Server, lists, serving
@@ -129,10 +131,149 @@ class TestWhichRequests:
 
     def test_never_more_than_the_source_allows(self) -> None:
         with closing(Client(Endpoint("prod", "http://127.0.0.1:9", concurrency=2))) as client:
-            assert [client.enter(one) for one in "abc"] == [True, True, False]
-            client.leave("a")
-            client.leave("a")
-            assert [client.enter(one) for one in "cd"] == [True, False]
+            first, *others = [Sent() for _ in range(4)]
+            assert [client.enter(one) for one in (first, *others[:2])] == [True, True, False]
+            client.leave(first)
+            client.leave(first)
+            assert [client.enter(one) for one in others[1:]] == [True, False]
+
+    def test_what_is_answered_but_not_read_leaves_its_place_to_others(self) -> None:
+        with closing(Client(Endpoint("prod", "http://127.0.0.1:9", concurrency=2))) as client:
+            answered = Sent(is_answered=True)
+            assert client.enter(Sent())
+            assert client.enter(answered)
+            assert client.enter(Sent())
+            assert not client.enter(Sent())
+            client.leave(answered)
+            assert not client.enter(Sent())
+
+
+@dataclass(eq=False)
+class Sent:
+    """A request, as far as places are concerned."""
+
+    is_answered: bool = False
+
+
+FIVE = get("/five")
+SECOND = FIVE.with_query(pageToken="1")
+
+
+class TestTheNextPage:
+    """The statement's own thread sends the request for it, and goes on with the present page."""
+
+    def test_its_response_waits_in_the_socket(
+        self, reader: Reader, server: Server, handed_over: list[object]
+    ) -> None:
+        pages = reader.pages(FIVE, TokenPages())
+        assert next(pages).items() == [{"n": 0}]
+        wait_for(lambda: len(server.paths) == 3)
+        (sent,) = reader.client._under_way
+        wait_for(lambda: sent.is_answered)
+
+        assert [page.items()[0]["n"] for page in pages] == [1, 2, 3, 4]
+        assert not handed_over
+        assert len(reader.client._sockets) == 1
+
+    def test_both_ends_have_a_connection_each(
+        self, reader: Reader, server: Server, context: FakeContext, handed_over: list[object]
+    ) -> None:
+        both = [reader.shared.start(call, context) for call in lists(2, "hang")]
+        wait_for(lambda: len(server.paths) == 3)
+        server.release.set()
+        for one in both:
+            reader.shared.finish(one, context)
+        handed_over.clear()
+        pages = reader.both_ends(
+            FIVE,
+            get("/five/back"),
+            TokenPages(),
+            position=lambda item, _: int(item["n"]),
+            identity=lambda item: item["n"],
+        )
+
+        assert [item["n"] for _, items in pages for item in items] == [0, 1, 2, 3, 4]
+        assert server.paths[-1] == "/five/back?pageToken=1"
+        assert not handed_over
+
+    def test_one_that_is_not_wanted_is_read_at_the_end_of_the_statement(
+        self, reader: Reader, server: Server, context: FakeContext, handed_over: list[object]
+    ) -> None:
+        pages = reader.pages(FIVE, TokenPages())
+        next(pages)
+        pages.close()
+        reader.shared.close()
+
+        assert [(row["status"], row["rows"]) for row in context.requests] == [(200, 1), (200, 1)]
+        context.memory.clear()
+        Reader(reader.client, context).get(get("/next"))
+        assert not handed_over
+        assert len(server.paths) == 4
+
+    def test_one_that_is_given_back_is_not_sent_again(
+        self, reader: Reader, server: Server, handed_over: list[object]
+    ) -> None:
+        pages = reader.pages(FIVE, TokenPages())
+        next(pages)
+        pages.close()
+
+        assert reader.get(SECOND).items() == [{"n": 1}]
+        assert len(server.paths) == 3
+        assert not handed_over
+
+    def test_two_may_claim_it(self, reader: Reader, server: Server, context: FakeContext) -> None:
+        both = [reader.shared.start(SECOND, context, in_turn=True) for _ in range(2)]
+
+        assert [reader.shared.finish(one, context).items() for one in both] == [[{"n": 1}]] * 2
+        assert len(server.paths) == 2
+
+    def test_the_pool_sends_it_again_if_it_failed(
+        self, reader: Reader, context: FakeContext, handed_over: list[object]
+    ) -> None:
+        pending = reader.shared.start(get("/cut"), context, in_turn=True)
+        assert not handed_over
+
+        assert reader.shared.finish(pending, context).items() == [{"n": 1}]
+        assert len(handed_over) == 1
+        tried = [(row["attempt"], row["status"]) for row in context.requests]
+        assert tried == [(1, None), (2, 200)]
+
+    def test_an_error_is_raised_when_its_turn_has_come(
+        self, reader: Reader, context: FakeContext
+    ) -> None:
+        context.left = 1
+        pages = reader.pages(FIVE, TokenPages())
+
+        assert next(pages).items() == [{"n": 0}]
+        with pytest.raises(BudgetError):
+            next(pages)
+
+    def test_the_end_of_a_statement_that_was_stopped_waits_for_none(
+        self, reader: Reader, context: FakeContext
+    ) -> None:
+        reader.shared.start(get("/hang"), context, in_turn=True)
+        context.stop = True
+        assert reader.shared.interrupted(context)
+        reader.shared.close()
+
+        assert [row["error"] for row in context.requests] == ["the statement was interrupted"]
+
+    def test_a_statement_that_is_dropped_closes_its_connection(
+        self, client: Client, context: FakeContext
+    ) -> None:
+        Reader(client, context).shared.start(get("/hang"), context, in_turn=True)
+        context.memory.clear()
+        gc.collect()
+
+        assert not client._under_way
+
+    def test_another_thread_closes_the_source(
+        self, reader: Reader, server: Server, context: FakeContext
+    ) -> None:
+        pending = reader.shared.start(get("/hang"), context, in_turn=True)
+        reader.client.close()
+        with pytest.raises(SessionsError, match="prod: the connection is closed"):
+            reader.shared.finish(pending, context)
 
 
 def _hang_up(client: Client) -> None:
@@ -142,10 +283,10 @@ def _hang_up(client: Client) -> None:
             connection.close()
 
 
-def _after_one(enter: Callable[[object], bool]) -> Callable[[object], bool]:
+def _after_one(enter: Callable[..., bool]) -> Callable[..., bool]:
     """All places are taken when it is called first."""
     full = iter([True])
-    return lambda request: not next(full, False) and enter(request)
+    return lambda request, **how: not next(full, False) and enter(request, **how)
 
 
 class AlarmError(Exception):
