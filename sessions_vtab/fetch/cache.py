@@ -24,25 +24,35 @@ class SpoolPlace:
     length: int
 
 
+_BUFFER = 256 * 1024
+"""Bytes that are written at once, since the bodies of a join are small."""
+
+
 class Spool:
-    """A temporary file, created when it is first written to."""
+    """Bodies in a temporary file, created when there is enough to write."""
 
     def __init__(self) -> None:
         self._file: IO[bytes] | None = None
+        self._written = 0
+        self._unwritten = bytearray()
 
     def put(self, content: bytes) -> SpoolPlace | None:
-        """Writes a body at the end; None if the disk has no room for it."""
+        """Adds a body at the end; None if the disk has no room for it."""
+        place = SpoolPlace(self._written + len(self._unwritten), len(content))
+        self._unwritten += content
         try:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="sessions-vtab-")  # noqa: SIM115
-            offset = self._file.seek(0, 2)
-            self._file.write(content)
+            if len(self._unwritten) >= _BUFFER:
+                self._write()
         except OSError:
+            del self._unwritten[len(self._unwritten) - len(content) :]
             return None
-        return SpoolPlace(offset, len(content))
+        return place
 
     def get(self, place: SpoolPlace) -> bytes:
         """Reads a body; b'' after ``clear``."""
+        start = place.offset - self._written
+        if start >= 0:
+            return bytes(self._unwritten[start : start + place.length])
         if self._file is None:
             return b""
         self._file.seek(place.offset)
@@ -53,6 +63,21 @@ class Spool:
         if self._file is not None:
             self._file.close()
             self._file = None
+        self._written = 0
+        self._unwritten.clear()
+
+    def _write(self) -> None:
+        if self._file is None:
+            # Without a buffer of its own, which would try to write in ``get`` what failed here.
+            self._file = tempfile.TemporaryFile(  # noqa: SIM115
+                prefix="sessions-vtab-", buffering=0
+            )
+        self._file.seek(self._written)
+        left = memoryview(bytes(self._unwritten))
+        while left:
+            left = left[self._file.write(left) :]
+        self._written += len(self._unwritten)
+        self._unwritten.clear()
 
 
 Key: TypeAlias = tuple[str, str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 
 import pytest
 
@@ -19,6 +20,11 @@ def response(text: str) -> Response:
 
 def key(name):
     return (name, "")
+
+
+@pytest.fixture(autouse=True)
+def _written_at_once(monkeypatch):
+    monkeypatch.setattr("sessions_vtab.fetch.cache._BUFFER", 1)
 
 
 @pytest.fixture
@@ -61,6 +67,33 @@ def test_a_full_disk_only_costs_a_request(cache, monkeypatch):
     for name in "abcdef":
         cache.put(key(name), response(name * 8))
     assert [name for name in "abcdef" if cache.get(key(name))] == list("abc")
+
+
+@pytest.mark.parametrize("buffer", [1, 11, 40, 1_000])
+def test_the_file_is_written_when_enough_has_come(cache, buffer, monkeypatch):
+    monkeypatch.setattr("sessions_vtab.fetch.cache._BUFFER", buffer)
+    for name in "abcdefgh":
+        cache.put(key(name), response(name * 8))
+        assert cache.get(key("a")).json == "a" * 8
+        assert cache.get(key(name)).json == name * 8
+    assert [cache.get(key(name)).json for name in "abcdefgh"] == [name * 8 for name in "abcdefgh"]
+    assert (cache._spool._file is None) == (buffer == 1_000)
+
+
+def test_a_disk_that_becomes_full_loses_no_answer_that_was_kept(cache, monkeypatch):
+    class Full(io.BytesIO):
+        def write(self, data):
+            if self.tell() + len(data) > 30:
+                raise OSError(28, "No space left on device")
+            return super().write(data)
+
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Full())
+    monkeypatch.setattr("sessions_vtab.fetch.cache._BUFFER", 20)
+    for name in "abcdefgh":
+        cache.put(key(name), response(name * 8))
+    kept = [name for name in "abcdefgh" if cache.get(key(name))]
+    assert [cache.get(key(name)).json for name in kept] == [name * 8 for name in kept]
+    assert kept == list("abcdef")
 
 
 def test_the_file_is_removed_with_the_statement(client_for, context):

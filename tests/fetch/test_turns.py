@@ -265,7 +265,8 @@ class TestTheShelf:
         order = list(range(9))[:: -1 if last_first else 1]
         assert [shelf.take(pages[number]).json["n"] for number in order] == order
 
-    def test_begins_a_new_file_when_the_last_one_is_read(self):
+    def test_begins_a_new_file_when_the_last_one_is_read(self, monkeypatch):
+        monkeypatch.setattr("sessions_vtab.fetch.cache._BUFFER", 1)
         shelf = Shelf(parsed=0, in_memory=0)
         for number in range(3):
             assert shelf.take(shelf.put(response(number))).json["n"] == number
@@ -276,6 +277,7 @@ class TestTheShelf:
             raise OSError("no space left on device")
 
         monkeypatch.setattr("tempfile.TemporaryFile", full)
+        monkeypatch.setattr("sessions_vtab.fetch.cache._BUFFER", 1)
         shelf = Shelf(parsed=0, in_memory=0)
         assert shelf.take(shelf.put(response(1))).json["n"] == 1
 
