@@ -8,6 +8,7 @@ WhyLabs' hosted platform has been shut down; ``base_url`` names a server that st
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from sessions_vtab import rest
@@ -70,20 +71,19 @@ def dataset_body(given: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
     tags = rest.load_json(given["segment_tags"], what)
     if isinstance(tags, dict):
         tags = [{"key": key, "value": value} for key, value in tags.items()]
-    if not isinstance(tags, list) or not all(map(_is_tag, tags)):
+    # The vendor's client demands a text of at least one character for both.
+    if not isinstance(tags, list) or not all(
+        isinstance(tag, dict)
+        and tag.keys() == {"key", "value"}
+        and all(isinstance(text, str) and text for text in tag.values())
+        for tag in tags
+    ):
         raise rest.refused(
             what,
             "must be a JSON object with text values, or an array of {key, value}"
             " objects; neither keys nor values may be empty",
         )
     return {**reference_body(given, where), "segmentTags": tags}
-
-
-def _is_tag(tag: Any) -> bool:
-    """The vendor's client demands a text of at least one character for both."""
-    if not isinstance(tag, dict) or tag.keys() != {"key", "value"}:
-        return False
-    return all(isinstance(text, str) and text for text in tag.values())
 
 
 def references_body(given: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
@@ -101,9 +101,8 @@ def _reference(one: Any, where: str) -> dict[str, Any]:
     for name in one:
         if name not in _FIELDS:
             near = rest.did_you_mean(name, _FIELDS)
-            raise rest.refused(
-                where, f"has no field {name!r:.60}.{near} Fields: {', '.join(_FIELDS)}"
-            )
+            why = f"has no field {name!r:.60}.{near} Fields: {', '.join(_FIELDS)}"
+            raise rest.refused(where, why)
     return reference_body(one, where)
 
 
@@ -113,28 +112,26 @@ def links_body(given: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
     stamps = rest.json_array(given.get("batch_profile_timestamps", "[]"), in_times)
     ids = rest.json_array(given.get("reference_profile_ids", "[]"), in_ids)
     if not (stamps or ids):
-        raise rest.refused(
-            where, "needs at least one of batch_profile_timestamps and reference_profile_ids"
-        )
-    return {
-        "batchProfileTimestamps": [
-            milliseconds(one, f"{in_times}[{at}]") for at, one in enumerate(stamps)
-        ],
-        "referenceProfileIds": [_text(one, f"{in_ids}[{at}]") for at, one in enumerate(ids)],
-    }
+        why = "needs at least one of batch_profile_timestamps and reference_profile_ids"
+        raise rest.refused(where, why)
+    days = [milliseconds(one, f"{in_times}[{at}]") for at, one in enumerate(stamps)]
+    profiles = [_text(one, f"{in_ids}[{at}]") for at, one in enumerate(ids)]
+    return {"batchProfileTimestamps": days, "referenceProfileIds": profiles}
 
 
 # From responses to rows.
 
 _id, _url = (rest.text_of(name, required=True) for name in ("id", "observatoryUrl"))
-_upload_time = rest.epoch_of("uploadTimestamp", per_second=1_000)
+_UPLOADED = {
+    "upload_url": rest.text_of("uploadUrl", required=True),
+    "observatory_url": _url,
+    "upload_time": rest.epoch_of("uploadTimestamp", per_second=1_000),
+}
 _REFERENCE = {
     "reference_id": _id,
     "reference_alias": rest.text_of("alias", required=True),
     "model_id": rest.text_of("modelId", required=True),
-    "upload_url": rest.text_of("uploadUrl", required=True),
-    "observatory_url": _url,
-    "upload_time": _upload_time,
+    **_UPLOADED,
 }
 
 
@@ -177,6 +174,21 @@ def _guest(
     return rest.RestFunction(FUNCTIONS[name], operation, rows)
 
 
+class _GuestWriter(rest.Writer):
+    """Rows of ``sessions``: an INSERT answers with the id alone, in a field of another name."""
+
+    def made(
+        self, write: rest.Write, response: rest.Response, places: rest.Places, sender: rest.Sender
+    ) -> rest.Found:
+        """RETURNING reads the other columns of the new session, where a key may go out."""
+        frame = self.resource.frame(response, places)
+        found = rest.Found({"sessionId": _id(response.object(), frame)}, frame)
+        if write.returning and self.backend.reads_back():
+            with suppress(rest.SessionsError):  # It exists all the same.
+                return self.shown({"session_id": found.item["sessionId"]}, sender) or found
+        return found
+
+
 class WhylabsOptions(rest.RestOptions):
     """Settings of a source.
 
@@ -194,6 +206,8 @@ class WhylabsBackend(rest.RestBackend):
     title = "WhyLabs sessions"
     secret_ids = True
     options = WhylabsOptions
+    settings: WhylabsOptions
+    writers = {"sessions": _GuestWriter}
     base_url_variable = "WHYLABS_API_ENDPOINT"
     no_default = "WhyLabs' own hosts have been shut down, so there is no default."
     hosts = (r"(?:api|songbird\.development)\.whylabsapp\.com",)
@@ -205,8 +219,7 @@ class WhylabsBackend(rest.RestBackend):
         404: "This server has no session routes. WhyLabs' hosted platform has been shut down, and"
         " the open-source server (whylabs-oss) was published without them. Set base_url to a server"
         " that still has /v0/sessions, or to the emulator (sessions-vtab emulator).",
-        429: "The limit applies per key, or per address for requests without a key. It recovers"
-        " slowly.",
+        429: "The limit applies per key, or per address without a key. It recovers slowly.",
     }
     gone = (
         "The guest session does not exist, has expired, or was claimed. Open another one with"
@@ -226,13 +239,9 @@ class WhylabsBackend(rest.RestBackend):
             get=rest.Get(f"GET {_ONE}", item="session", missing=_GONE, secret=("session_id",)),
             insert=rest.Insert(
                 "POST /v0/sessions",
-                body=lambda row, _: {"userId": str(row["user_id"])},
+                body={"user_id": "userId"},
                 anonymous=True,
-                columns=("user_id",),
                 required=("user_id",),
-                # The id alone, in another field than a session has it.
-                answer=lambda item, frame: {"sessionId": _id(item, frame)},
-                partial=True,
             ),
             hints={
                 "update": "A guest session cannot be changed.",
@@ -256,25 +265,15 @@ class WhylabsBackend(rest.RestBackend):
                 secret=("session_id",),
             ),
             {"org_id": lambda _, frame: frame.places["org"], "claimed": lambda *_: 1},
-            defaults={"org": "org_id"},
         ),
         _guest(
             "create_dataset_profile_upload",
             f"POST {_ONE}/upload",
             dataset_body,
-            {
-                "log_id": "id",
-                "upload_url": "uploadUrl",
-                "observatory_url": "observatoryUrl",
-                "dataset_id": "datasetId",
-                "upload_time": _upload_time,
-            },
+            {"log_id": "id", "dataset_id": "datasetId", **_UPLOADED},
         ),
         _guest(
-            "create_reference_profile_upload",
-            f"POST {_ONE}/reference",
-            reference_body,
-            _REFERENCE,
+            "create_reference_profile_upload", f"POST {_ONE}/reference", reference_body, _REFERENCE
         ),
         _guest(
             "batch_create_reference_profile_upload",
@@ -290,6 +289,10 @@ class WhylabsBackend(rest.RestBackend):
             asks=True,
         ),
     )
+
+    def arguments(self, function: str, given: rest.Arguments) -> rest.Arguments:
+        org = self.settings.org_id if function == "claim_guest_session" else None
+        return given if org is None else {"org": org, **given}
 
     def describe(self) -> str:
         if not self.has_key:

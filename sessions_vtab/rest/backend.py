@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 
-from sessions_vtab.contract.backend import Backend, Context, Routine
+from sessions_vtab.contract.backend import Arguments, Backend, Context, Routine
 from sessions_vtab.contract.capability import ValueForm
 from sessions_vtab.contract.model import Function
 from sessions_vtab.contract.predicate import Value
@@ -268,8 +268,6 @@ class RestBackend(Backend):
 
     def reads_back(self) -> bool:
         """Whether a request that needs the key has a chance."""
-        if not (self.key_variables or self.key_header):
-            return True
         credential = self.endpoint.credential_for(self.endpoint.origin)
         return self.has_key and not isinstance(credential, NoAuth)
 
@@ -389,6 +387,10 @@ class RestBackend(Backend):
             *scope, own = places_of(template)
             found = {**{one: self.default_place(one) for one in scope}, own: str(session)}
         return self.named(found)
+
+    def arguments(self, function: str, given: Arguments) -> Arguments:  # noqa: ARG002
+        """The arguments of a function, with what settings say of those that are missing."""
+        return given
 
     def act(self, function: str, call: RequestSpec, places: Places, sender: Sender) -> Response:  # noqa: ARG002
         """Sends the call of a function; ``places`` name the row that it is about."""

@@ -213,7 +213,6 @@ def _of_function(declared: RestFunction, own: Sequence[str]) -> Iterator[str]:
         yield "it needs the parameter session, which names the row that it is about, or rows."
     known = (*parameters, *(own if about else ()))
     yield from _of_operation("operation", declared.operation, known)
-    yield from (f"defaults: {one}" for one in _unknown(declared.defaults, parameters, "parameter"))
     if function.effect != declared.operation.changes:
         does = "changes something" if function.effect else "changes nothing"
         yield f"operation: the function {does} (effect), so asks must be {not function.effect}."

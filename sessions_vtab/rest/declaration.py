@@ -221,16 +221,12 @@ class Insert(Operation):
     Attributes:
         columns: columns that an INSERT takes, beside those of a body that is a mapping.
         required: of these, columns that must not be NULL.
-        answer: makes an item of the response, where that has another form than an item.
-        partial: the response lacks columns of the row, which RETURNING then reads.
     """
 
     _: KW_ONLY
     asks: bool | None = False
     columns: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
-    answer: Callable[[Item, RestFrame], Item] | None = None
-    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +322,6 @@ class RestFunction:
             the response's object that it is, or a function that makes it; a result without an entry
             is the argument or placeholder of that name, ``session_name`` or ``response``. None for
             the session's core columns followed by ``response``.
-        defaults: settings of the source that stand in for a missing argument, by parameter.
     """
 
     function: Function
@@ -336,4 +331,3 @@ class RestFunction:
         | Mapping[str, str | Getter[RestFrame]]
         | None
     ) = None
-    defaults: Mapping[str, str] = field(default_factory=dict)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from sessions_vtab.contract.backend import Arguments, Context, Routine
 from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.templates import Places, name_of
+from sessions_vtab.contract.templates import name_of
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import MissingParameterError, NotFoundError
-from sessions_vtab.fetch import RequestSpec, Response, Sender, message_of, plain, redact, run_job
+from sessions_vtab.fetch import Response, Sender, message_of, plain, redact, run_job
 from sessions_vtab.fetch.rows import Getter
 from sessions_vtab.rest.bodies import body_of
 from sessions_vtab.rest.declaration import RestFrame, RestFunction
@@ -28,24 +28,30 @@ def response_of(response: Response) -> str | None:
 
 def routine_of(declared: RestFunction, backend: RestBackend) -> Routine:
     """The implementation of a declared function."""
-    name = declared.function.name
+    name, operation = declared.function.name, declared.operation
 
     def routine(arguments: Arguments, context: Context) -> Iterable[Row]:
-        given = {**_defaults(declared, backend), **arguments}
+        given = backend.arguments(name, arguments)
         # A function that is not about a session has no such parameter.
         places = backend.resolve(given["session"]) if "session" in given else {}
-        call = _call(declared, backend, given, places)
+        values, where = {**given, **places}, f"{backend.source.name}.{name}"
+        for column in declared.function.parameters:
+            if column.name in operation.places and column.name not in values:
+                message = f"{where} requires {column.name}: {column.doc} Nothing was sent."
+                raise MissingParameterError(message)
+        body = body_of(operation.body, values, where, declared.function.parameters)
+        call = backend.call(operation, values, json=body)
 
         def job(sender: Sender) -> list[Row]:
-            placed = {one: str(given[one]) for one in declared.operation.places if one in given}
+            placed = {one: str(given[one]) for one in operation.places if one in given}
             response = backend.act(name, call, {**placed, **places}, sender)
             if response.missing:
                 raise _gone(response, name, backend)
             if declared.rows is None:
                 return [(*backend.core_of(response, places, sender), dump_json(response.object()))]
             if callable(declared.rows):
-                return list(declared.rows(response, {**given, **places}))
-            return [_row(declared, declared.rows, backend, response, {**given, **places})]
+                return list(declared.rows(response, values))
+            return [_row(declared, declared.rows, backend, response, values)]
 
         return run_job(backend.client, context, job)
 
@@ -71,31 +77,6 @@ def _row(
             get = getter_of(fields[one.name], one.type, required=one.type is ColumnType.TEXT)
             values[one.name] = get(item, frame)
     return tuple(values.get(one.name) for one in declared.function.results)
-
-
-def _defaults(declared: RestFunction, backend: RestBackend) -> Arguments:
-    settings = {
-        parameter: getattr(backend.settings, setting)
-        for parameter, setting in declared.defaults.items()
-    }
-    return {name: value for name, value in settings.items() if value is not None}
-
-
-def _call(
-    declared: RestFunction, backend: RestBackend, given: Arguments, places: Places
-) -> RequestSpec:
-    """The request of a function; raises MissingParameterError naming a default that is not set."""
-    where = f"{backend.source.name}.{declared.function.name}"
-    for parameter, setting in declared.defaults.items():
-        if parameter not in given:
-            names = ", ".join(column.name for column in declared.function.parameters)
-            raise MissingParameterError(
-                f"{where} requires {parameter}: call {declared.function.name}({names}), or set"
-                f" {setting} in the source's settings. Nothing was sent."
-            )
-    operation, values = declared.operation, {**given, **places}
-    body = body_of(operation.body, values, where, declared.function.parameters)
-    return backend.call(operation, values, json=body)
 
 
 def _gone(response: Response, function: str, backend: RestBackend) -> NotFoundError:

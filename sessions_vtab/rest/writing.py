@@ -220,35 +220,16 @@ class Writer:
     def _created(self, write: Write, response: Response, places: Places, sender: Sender) -> Outcome:
         """The outcome where the service makes the id, so that only its response names the row."""
         try:
-            found = self.made(write, response, places)
+            found = self.made(write, response, places, sender)
         except ProtocolError as error:
             what = noun(self.spec)
             article = "An" if what[0] in "aeiou" else "A"
             raise UnknownOutcomeError(f"{error} {article} {what} may have been created.") from None
-        insert = self.spec.insert
-        if write.returning and insert is not None and insert.partial:
-            found = self._completed(found, sender)
         return self.answered(write, found, response.status)
 
-    def made(self, write: Write, response: Response, places: Places) -> Found:  # noqa: ARG002
+    def made(self, write: Write, response: Response, places: Places, sender: Sender) -> Found:  # noqa: ARG002
         """The row whose id the service made; raises ProtocolError if the response lacks it."""
-        insert = self.spec.insert
-        if insert is None or insert.answer is None:
-            return self.resource.one(response, places, insert)
-        frame = self.resource.frame(response, places)
-        found = Found(insert.answer(response.object(), frame), frame)
-        self.resource.items.places(found.item, found.frame)  # It has to say which one it is.
-        return found
-
-    def _completed(self, found: Found, sender: Sender) -> Found:
-        """A new row with the columns its response lacks, where they can be read."""
-        if not self.backend.reads_back():
-            return found
-        try:
-            places = self.resource.items.places(found.item, found.frame)
-            return self.shown(places, sender) or found
-        except SessionsError:
-            return found  # It exists all the same.
+        return self.resource.one(response, places, self.spec.insert)
 
     def answered(self, write: Write, found: Found, status: int | None = None) -> Outcome:
         """The outcome with a row as the service has it."""

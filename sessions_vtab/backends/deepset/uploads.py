@@ -53,7 +53,9 @@ class UploadSessionWriter(rest.Writer):
     backend: DeepsetBackend
     resource: reading.UploadSessionReader
 
-    def made(self, write: rest.Write, response: rest.Response, places: rest.Places) -> rest.Found:
+    def made(
+        self, write: rest.Write, response: rest.Response, places: rest.Places, _: rest.Sender
+    ) -> rest.Found:
         """The new session, whose upload target is kept."""
         frame = rest.RestFrame(response.what, {**places, "is_expired": "false"})
         try:
