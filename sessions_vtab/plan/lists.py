@@ -77,7 +77,11 @@ def _candidates(
 ) -> Iterator[Holder]:
     within = scan.path.within
     if within is not None and within.through:
-        yield from _within(scan, within, lasting, paths)
+        for holder in _within(scan, within, lasting, paths):
+            yield holder
+            further = holder.scan.path.within
+            if further is not None:
+                yield from _within(holder.scan, further, lasting, paths)
         return
     terms = scan.where.terms
     near = tuple(term for term in terms if _equates(term) or term in lasting)
@@ -162,13 +166,15 @@ def _within(
 ) -> Iterator[Holder]:
     path = next(path for path in paths if path.name == within.path)
     settled = _settled(scan, within)
-    if settled is None or not _orders(scan, path) or not scan.parameters.keys() <= PLAN_COLUMNS:
+    # A parameter may say which list it is; any other one is about a single read.
+    named = scan.parameters.keys() - PLAN_COLUMNS
+    if settled is None or not _orders(scan, path) or not named <= set(path.keys):
         return
     given = {term.field.column for term in settled}
     terms = [term for term in scan.where.terms if _stays(term, scan.path, path, lasting)]
     kept = (*settled, *(term for term in terms if _column(term) not in given))
     lacking = [term for term in scan.where.terms if term not in kept and _exact(term, scan.path)]
-    if set(path.keys) <= {_column(term) for term in kept} and not lacking:
+    if set(path.keys) <= {*named, *map(_column, kept)} and not lacking:
         yield Holder(_list(scan, path, kept), within.through)
 
 

@@ -127,12 +127,9 @@ def _gets(
         rows_per_key=None,
         within=_within(table, owner, table.name, parse),
     )
-    # What a parent's list has of its parents and of their rows.
-    listed = _serves(owner) and (not many or bool(table.inside and table.listed))
+    listed = _is_listed(table, owner)
     for column, template in named_by(table, owner).items():
         within = _within(table, owner, template, parse)
-        if template == owner.name:
-            within = Within("list", _listed_in(owner, template, parse)) if listed else None
         yield replace(way, name=_path_name(verb, column), keys=(column,), within=within)
     # In the order of the name: a path may have its placeholders in another one.
     places = tuple(filter(operation.places.__contains__, places_of(owner.name)))
@@ -152,32 +149,27 @@ def _gets(
 
 
 def _within(table: RestTable, owner: RestTable, template: str, parse: Parse) -> Within | None:
-    """What holds the row of a name: all rows of its parent, which come together; or the list."""
-    if table.parent:
-        column = parent_column(table, owner)
+    """What holds the rows of a name: all rows of its parent, which come together; or the list."""
+    column, inside = parent_column(table, owner), bool(table.parent) and template != owner.name
+    places = () if owner.list is None else owner.list.places
 
-        def parent(name: Value) -> Mapping[str, Value] | None:
-            found = parse(template, name)
-            return None if found is None else {column: name_of(owner.name, found)}
-
-        return Within(_path_name(_verb(table), column), parent, through=True)
-    return Within("list", _listed_in(owner, template, parse)) if _serves(owner) else None
-
-
-def _listed_in(
-    owner: RestTable, template: str, parse: Parse
-) -> Callable[[Value], Mapping[str, Value] | None]:
-    def scope(name: Value) -> Mapping[str, Value] | None:
+    def held(name: Value) -> Mapping[str, Value] | None:
         found = parse(template, name)
-        places = owner.list.places if owner.list is not None else ()
-        return None if found is None else {place: found[place] for place in places}
+        if found is None:
+            return None
+        if inside:
+            return {column: name_of(owner.name, found)}
+        return {place: found[place] for place in places if place in found}
 
-    return scope
+    if inside:
+        return Within(_path_name(_verb(table), column), held, through=True)
+    return Within("list", held) if _is_listed(table, owner) else None
 
 
-def _serves(owner: RestTable) -> bool:
-    """Whether a list has the very rows that a GET returns."""
-    return owner.list is not None and owner.list.whole
+def _is_listed(table: RestTable, owner: RestTable) -> bool:
+    """Whether the list of a table, or of its parents, has the very rows that a GET returns."""
+    whole = owner.list is not None and owner.list.whole
+    return whole and (not table.parent or bool(table.inside and table.listed))
 
 
 def _verb(table: RestTable) -> str:

@@ -171,6 +171,9 @@ class Buyer:
             return self._only_rented(scan, asked, beside=beside)
         each, further = _costs(scan, beside=beside)
         lists = self._holders(scan, asked)
+        if lists and lists[0].through and self._known(lists[0]) is None:
+            # It costs what the read costs anyway: a larger one may be bought instead.
+            lists.append(lists.pop(0))
         accounts = (*map(asked.account, lists), asked.total)
         most = inf
         for place, holder in enumerate(lists):
@@ -178,7 +181,8 @@ class Buyer:
             if bought is None:
                 coming = 0 if _is_of_the_key(holder, scan) else foreseen()
                 prices = (each * keys_asked(scan), coming * further)
-                bought = self._buy(holder, accounts[place:], prices)
+                larger = accounts if holder.through else accounts[place:]
+                bought = self._buy(holder, larger, prices)
             if bought is not None and (bought.ended or holder.through):
                 return BoughtRead(bought.find(_rest(scan, holder.scan), _one_by_one(scan, holder)))
             row = bought.row_of(scan) if bought is not None and _is_one(scan) else None
@@ -260,6 +264,9 @@ class Buyer:
             if not (pays or holder.through):
                 return bought
             bought = bought or self._open(holder)
+            if holder.through:
+                for other in accounts:
+                    other.pay(ALONE)
             if holder.through or not bought.advance():
                 return bought
             for other in () if read else larger:

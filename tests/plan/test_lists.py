@@ -143,6 +143,35 @@ def test_a_read_with_parameters_of_its_own_is_not_looked_for_in_another_list():
     assert [one.scan.parameters for one in holders(plain, [], TABLE)] == [{}]
 
 
+def test_what_a_list_of_one_holds_may_be_in_a_larger_list():
+    """A note by its name: in the thing that has it, or in the list of all things."""
+    one = AccessPath("one", ("id",), within=Within("list"))
+    note = AccessPath(
+        "note", ("note",), within=Within("one", lambda value: {"id": value}, through=True)
+    )
+    scan = Scan(note, AllOf((equal("note", "7"),)))
+
+    lists = holders(scan, [], Capability((note, one, LIST)))
+
+    assert [(each.scan.path.name, to_sql(each.scan.where), each.through) for each in lists] == [
+        ("one", "id = '7'", True),
+        ("list", "TRUE", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "lists"),
+    [({}, []), ({"batch": "b"}, [{"batch": "b"}]), ({"batch": "b", "page_size": 3}, [])],
+)
+def test_a_parameter_may_say_which_list_it_is(parameters, lists):
+    listed = AccessPath("list", ("batch",))
+    scan = Scan(GET, AllOf((equal("id", "1"),)), parameters=parameters)
+
+    found = holders(scan, [], Capability((GET, listed)))
+
+    assert [dict(one.scan.parameters) for one in found] == lists
+
+
 @pytest.mark.parametrize(
     ("path", "terms", "held"),
     [

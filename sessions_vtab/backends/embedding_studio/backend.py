@@ -123,7 +123,6 @@ class EmbeddingStudioBackend(rest.RestBackend):
                 query={"batch_id": "{batch_id}"},
                 items="sessions",
                 pages=reading.BatchPages(),
-                whole=False,
                 takes=(_OF_NUMBER, rest.Filter("session_id", rest.EQUALITY)),
                 ascending=("session_number",),
             ),

@@ -56,6 +56,24 @@ def test_participants_come_with_their_sessions(bound, where, path, rows):
 
 
 @pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("participants a JOIN participants b USING (name)", 40),
+        ("participants a LEFT JOIN participants b USING (name)", 40),
+        ("participants a WHERE NOT EXISTS (SELECT 1 FROM participants b WHERE b.name = a.name)", 0),
+        ("sessions s JOIN participants p ON p.session_name = s.name", 40),
+        ("participants p JOIN sessions s ON p.session_name = s.name", 40),
+    ],
+)
+def test_participants_of_many_sessions_are_read_with_one_list(source, sql, rows):
+    eleanor = source()
+    for number in range(20):
+        eleanor.add(f"s{number}", participants=["ann", "agent-iris"])
+    assert eleanor(f"SELECT count(*) FROM {sql}") == [(rows,)]
+    assert eleanor.sent() == [("GET", "demo", None)]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "SELECT count(*) FROM sessions s JOIN participants p USING (session_id)",

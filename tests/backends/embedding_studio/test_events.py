@@ -68,6 +68,44 @@ def test_a_batch_has_the_events_of_all_its_sessions(sql):
     assert sql.paths() == [BATCH]
 
 
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ("JOIN events e USING (session_id) WHERE s.batch_id = ?1 AND e.batch_id = ?1", 12),
+        ("JOIN events e USING (session_id, batch_id) WHERE batch_id = ?1", 12),
+        (
+            (
+                "JOIN events e ON e.session_name = s.name AND e.batch_id = s.batch_id"
+                " WHERE s.batch_id = ?1"
+            ),
+            12,
+        ),
+        (
+            (
+                "LEFT JOIN events e ON e.session_id = s.session_id AND e.batch_id = s.batch_id"
+                " WHERE s.batch_id = ?1"
+            ),
+            22,
+        ),
+        (
+            (
+                "WHERE batch_id = ?1 AND EXISTS (SELECT 1 FROM events e"
+                " WHERE e.batch_id = ?1 AND e.session_id = s.session_id)"
+            ),
+            11,
+        ),
+    ],
+)
+def test_the_sessions_of_a_batch_have_their_events_from_its_list(sql, query, rows):
+    """One list of the sessions, with one event each, and one of all their events."""
+    for number in range(20):
+        sql.add(f"s{number}", events=(0, 1)[number % 2])
+    sql.add("long", events=2)
+    batch = sql.release()
+    assert sql(f"SELECT count(*) FROM sessions s {query}", batch) == [(rows,)]
+    assert sql.paths() == [BATCH, BATCH]
+
+
 # A hundred events and more
 
 
