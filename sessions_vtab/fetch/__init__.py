@@ -59,8 +59,7 @@ Inside: `auth`, `call`, `endpoint`, `operations` are values; `client`, `exchange
 `scope`, `cache` share; `sending` writes; `problems`, `redact` report.
 
 Shared by backends: ``fetch.options`` (settings by a pydantic model: ``validated``, ``KeyOptions``),
-``fetch.rows`` (``RowDecoder``, ``DecodeContext``, getters: JSON to rows), ``contract.templates``
-(names).
+``contract.templates`` (names).
 
 Errors come out as ``sessions_vtab.errors``: 401 CredentialError, 403 ForbiddenError, 404
 NotFoundError, 409 and 412 ConflictError, 429 ThrottledError, other 4xx RefusedError (``.status``

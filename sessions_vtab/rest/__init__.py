@@ -81,20 +81,6 @@ from sessions_vtab.fetch import (
     run_job,
 )
 from sessions_vtab.fetch.options import OpenOptions, RestOptions
-from sessions_vtab.fetch.rows import (
-    DecodeContext,
-    Getter,
-    OfPage,
-    RowDecoder,
-    epoch_of,
-    flag_of,
-    json_of,
-    null_if,
-    number_of,
-    text_of,
-    time_of,
-    value_of,
-)
 from sessions_vtab.rest.backend import RestBackend
 from sessions_vtab.rest.bodies import (
     Body,
@@ -106,8 +92,10 @@ from sessions_vtab.rest.bodies import (
     rfc3339,
 )
 from sessions_vtab.rest.declaration import (
+    DecodeContext,
     Delete,
     Get,
+    Getter,
     Insert,
     List,
     Operation,
@@ -116,7 +104,19 @@ from sessions_vtab.rest.declaration import (
     RestTable,
     Update,
 )
-from sessions_vtab.rest.decoding import objects_of
+from sessions_vtab.rest.decoding import (
+    OfPage,
+    RowDecoder,
+    epoch_of,
+    flag_of,
+    json_of,
+    null_if,
+    number_of,
+    objects_of,
+    text_of,
+    time_of,
+    value_of,
+)
 from sessions_vtab.rest.endpoints import check_names
 from sessions_vtab.rest.functions import response_of
 from sessions_vtab.rest.reading import Found, FoundPage, FoundPages, RestResource

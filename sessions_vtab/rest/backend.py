@@ -42,9 +42,9 @@ from sessions_vtab.fetch import (
     shared_client,
 )
 from sessions_vtab.fetch.options import OpenOptions, RestOptions, validated, with_prefix
-from sessions_vtab.fetch.rows import RowDecoder
 from sessions_vtab.rest.checking import check, check_overrides
 from sessions_vtab.rest.declaration import Operation, RestFunction, RestTable
+from sessions_vtab.rest.decoding import RowDecoder
 from sessions_vtab.rest.endpoints import corrected, endpoints_of, for_people
 from sessions_vtab.rest.functions import routine_of
 from sessions_vtab.rest.reading import Found, RestResource

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from sessions_vtab.contract.backend import Arguments
 from sessions_vtab.contract.capability import Filter, HiddenRows, ValueForm
 from sessions_vtab.contract.model import Function, Table
+from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.templates import PLACEHOLDER, UNADDRESSABLE, Places, places_of
+from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch import (
     READ,
     WRITE,
@@ -28,8 +30,31 @@ from sessions_vtab.fetch import (
     SinglePage,
     path,
 )
-from sessions_vtab.fetch.rows import DecodeContext, Getter
 from sessions_vtab.rest.bodies import Body
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeContext:
+    """What the items of one answer have in common; backends add fields.
+
+    Attributes:
+        what: the answer, for errors: ``Response.what``.
+    """
+
+    what: str
+
+    def wrong(self, field: str, expected: str) -> ProtocolError:
+        """The error for a field that is not what the API describes."""
+        return ProtocolError(
+            f"{self.what}: the field {field} should be {expected}. The response was"
+            " discarded. Does base_url point to the service itself?"
+        )
+
+
+F = TypeVar("F", bound=DecodeContext)
+
+Getter: TypeAlias = Callable[[Item, F], Value]
+"""Builds one column of an item."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,8 @@ from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.contract.templates import Places
 from sessions_vtab.errors import RefusedError
 from sessions_vtab.fetch import Item, Reader, RequestSpec, Response
-from sessions_vtab.fetch.rows import RowDecoder
 from sessions_vtab.rest.declaration import Operation, RestFrame, RestTable
-from sessions_vtab.rest.decoding import Decoder, items_inside, texts_in
+from sessions_vtab.rest.decoding import Decoder, RowDecoder, items_inside, texts_in
 from sessions_vtab.rest.requests import Asked, Reading, ScanRequests
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from sessions_vtab.backends.vertex.tables import PageFrame
 from sessions_vtab.contract.agent_events import text_of
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ProtocolError
-from sessions_vtab.fetch.rows import RowDecoder
+from sessions_vtab.rest.decoding import RowDecoder
 
 BACKEND = VertexBackend.open(Source("prod", "vertex", "demo/us-central1/42"))
 PLACES = {**BACKEND.scope, "session_id": "s1"}

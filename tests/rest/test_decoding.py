@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sessions_vtab.contract import times
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.errors import ProtocolError
-from sessions_vtab.fetch.rows import (
+from sessions_vtab.rest.decoding import (
     DecodeContext,
     OfPage,
     RowDecoder,
