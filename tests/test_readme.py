@@ -18,7 +18,7 @@ import pytest
 import sessions_vtab
 from sessions_vtab import config, registry
 from sessions_vtab.cli import main
-from sessions_vtab.cli.extension import CLIENTS
+from sessions_vtab.cli.pages import TOPICS, Grid
 from sessions_vtab.emulator import serve
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
@@ -227,7 +227,8 @@ def test_the_source_of_init_opens_read_only(
 def test_programs_with_an_sqlite_of_their_own_have_a_line_each(program: str, form: str) -> None:
     """Each is run in tests/extension: hosts here, and others by programs.sh."""
     assert f"\n- {program}: {form}" in _README
-    assert program in {name for name, _ in CLIENTS}
+    (programs,) = (one for one in TOPICS["extension"].blocks if isinstance(one, Grid))
+    assert program in {name for name, _ in programs.rows}
 
 
 def test_the_snapshot_command_writes_a_file_that_is_a_source(

@@ -180,9 +180,9 @@ def _mcp(arguments: argparse.Namespace) -> int:
 
 
 def _extension(arguments: argparse.Namespace) -> int:
-    from sessions_vtab.cli.extension import show  # noqa: PLC0415
+    from sessions_vtab.cli.copies import show_extension  # noqa: PLC0415
 
-    return show(arguments)
+    return show_extension(arguments)
 
 
 def _help(arguments: argparse.Namespace) -> int:

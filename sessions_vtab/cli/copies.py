@@ -1,4 +1,7 @@
-"""``sessions-vtab snapshot`` and ``report``: a source is read as a whole, its cost said first."""
+"""Commands that write a file: ``snapshot``, ``report``, and ``extension`` with its catalog.
+
+The first two read a source as a whole, and say first what that costs.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,16 @@ from typing import Final
 
 import apsw
 
+from sessions_vtab.cli.arguments import UNASKED
 from sessions_vtab.cli.display import Failed, counted, duration, escaped, is_terminal, seconds
 from sessions_vtab.cli.execution import CLEAR
-from sessions_vtab.cli.options import UNASKED
+from sessions_vtab.cli.pages import TOPICS, Grid
 from sessions_vtab.cli.streams import output
 from sessions_vtab.columnar import require_pyarrow
 from sessions_vtab.connection import Connection
-from sessions_vtab.errors import BusyError, SessionsError
+from sessions_vtab.contract.model import quoted
+from sessions_vtab.errors import BusyError, ConfigurationError, SessionsError
+from sessions_vtab.extension import load, loadable_path
 from sessions_vtab.report import report
 from sessions_vtab.snapshot import Estimate, SnapshotProgress, SnapshotReport, snapshot
 from sessions_vtab.snapshot.parquet import write_parquet
@@ -218,3 +224,74 @@ def _summary(report: SnapshotReport) -> str:
     spent = f"{counted(report.requests, 'request')}, {seconds(report.seconds)}"
     begun = "resumed; " if report.resumed else ""
     return "\n".join([*lines, f"{escaped(str(report.path))}: {begun}{spent}"])
+
+
+def show_extension(arguments: argparse.Namespace) -> int:
+    """Prints the path alone, for ``$(..)``; on a terminal, what to type for each program, too.
+
+    Raises:
+        ExtensionMissingError: this installation is without the extension.
+        SessionsError: the catalog file cannot be written.
+    """
+    path = loadable_path()
+    if arguments.catalog:
+        names = write_catalog(Path(arguments.catalog))
+        print(f"{escaped(arguments.catalog)}: {', '.join(map(escaped, names))}")
+        return 0
+    print(path)
+    if is_terminal(sys.stdout):
+        (programs,) = (one for one in TOPICS["extension"].blocks if isinstance(one, Grid))
+        width = max(len(name) for name, _ in programs.rows)
+        for name, form in programs.rows:
+            print(f"  {name:{width}}  {form.replace('PATH', str(path))}")
+    return 0
+
+
+def write_catalog(file: Path) -> list[str]:
+    """Writes a file for tools that list ``main`` and nothing else: the tables of every source.
+
+    They have the names that they have in ``temp``, and the file holds nothing else. A program that
+    opens it needs the extension: without it, SQLite says ``no such module: sessions_vtab``.
+
+    Args:
+        file: the new file.
+
+    Returns:
+        The names.
+
+    Raises:
+        ConfigurationError: the file exists, or cannot be written.
+        ExtensionMissingError: this installation is without the extension.
+        SessionsError: the sources cannot be opened.
+    """
+    if file.exists():
+        raise ConfigurationError(f"{file} exists already. It was left unchanged. Give a new file.")
+    connection = apsw.Connection(":memory:")
+    try:
+        load(connection)
+        rows = connection.execute(
+            "SELECT name, substr(sql, instr(sql, ' USING ')) FROM temp.sqlite_schema"
+            " WHERE sql LIKE 'CREATE VIRTUAL TABLE % USING sessions_vtab(%' ORDER BY name"
+        ).fetchall()
+    except apsw.Error as error:
+        raise SessionsError(str(error)) from None
+    finally:
+        connection.close()
+    _write_tables(file, {str(name): str(using) for name, using in rows})
+    return [str(name) for name, _ in rows]
+
+
+def _write_tables(file: Path, tables: dict[str, str]) -> None:
+    try:
+        connection = apsw.Connection(str(file))
+    except apsw.Error as error:
+        raise ConfigurationError(f"{file} cannot be written: {error}.") from None
+    try:
+        load(connection)
+        with connection:
+            for name, using in tables.items():
+                connection.execute(f"CREATE VIRTUAL TABLE main.{quoted(name)}{using}")
+    except apsw.Error as error:
+        raise ConfigurationError(f"{file} cannot be written: {error}.") from None
+    finally:
+        connection.close()

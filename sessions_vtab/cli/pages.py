@@ -15,7 +15,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
-from sessions_vtab.cli.extension import CLIENTS
 from sessions_vtab.cli.streams import program
 from sessions_vtab.contract.messages import install_command, packages_of
 from sessions_vtab.contract.times import ACCEPTED
@@ -213,7 +212,6 @@ DASHBOARD: Final = (DOCS / "dashboard.yml").read_text("utf-8")
 _VALUES: Final = {
     "dashboard": DASHBOARD.rstrip(),
     "accepted": ACCEPTED,
-    "programs": "\n".join(f"| {name} | {form.format(path='PATH')} |" for name, form in CLIENTS),
 }
 """What stands in braces in the documents."""
 

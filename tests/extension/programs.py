@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from sessions_vtab import connect
-from sessions_vtab.cli.extension import write_catalog
+from sessions_vtab.cli.copies import write_catalog
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.extension import loadable_path

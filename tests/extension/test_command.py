@@ -13,7 +13,7 @@ import pytest
 
 from sessions_vtab import extension
 from sessions_vtab.cli import main
-from sessions_vtab.cli.extension import CLIENTS
+from sessions_vtab.cli.pages import TOPICS, Grid
 
 
 @pytest.fixture
@@ -33,13 +33,14 @@ def test_it_prints_the_path_alone_for_a_command_line(
 def test_on_a_terminal_it_says_what_to_type_for_each_program(
     installed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessions_vtab.cli.extension.is_terminal", lambda _: True)
+    monkeypatch.setattr("sessions_vtab.cli.copies.is_terminal", lambda _: True)
 
     assert main(["extension"]) == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[1] for line in lines[1:]] == [name for name, _ in CLIENTS]
-    assert "{path}" not in "".join(lines)
+    (programs,) = (one for one in TOPICS["extension"].blocks if isinstance(one, Grid))
+    assert [line.split("  ")[1] for line in lines[1:]] == [name for name, _ in programs.rows]
+    assert "PATH" not in "".join(lines)
 
 
 def test_without_the_extension_it_says_why_and_what_to_do(

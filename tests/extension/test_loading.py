@@ -13,7 +13,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab import extension
-from sessions_vtab.cli.extension import write_catalog
+from sessions_vtab.cli.copies import write_catalog
 from sessions_vtab.errors import ConfigurationError, UnsupportedError
 from tests.extension.conftest import BOTH, Host, Setting, end_process, pid_of
 
