@@ -9,8 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from sessions_vtab.cli.arguments import command_line, parse
 from sessions_vtab.cli.display import Failed, Style, escaped, is_terminal, terminal_size
-from sessions_vtab.cli.streams import help_command, output, read_sql, unusable
+from sessions_vtab.cli.streams import (
+    help_command,
+    output,
+    read_sql,
+    require_text,
+    unusable,
+    use_utf8,
+    write_whole,
+)
 from sessions_vtab.contract.messages import missing_extra
 from sessions_vtab.errors import MissingExtraError, SessionsError
 
@@ -20,18 +29,21 @@ if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
 
 
-_OK, _FAILED = 0, 1
+_OK, _FAILED, _USAGE = 0, 1, 2
 
 
-def dispatch(arguments: argparse.Namespace) -> int:
-    """Runs the command that was asked for; returns the exit status.
-
-    Raises:
-        SessionsError: the configuration cannot be used, or something the command names is absent.
-    """
-    run = _COMMANDS.get(arguments.command) or (_version if arguments.version else _shell)
+def run(argv: list[str]) -> int:
+    """Runs the command that is asked for; returns the exit status."""
+    use_utf8()
+    write_whole()
     try:
-        return run(arguments)
+        require_text(argv)
+        arguments = parse(argv)
+        command = _COMMANDS.get(arguments.command) or (_version if arguments.version else _shell)
+        return command(arguments)
+    except SessionsError as error:
+        print(f"Error: {escaped(str(error))}", file=sys.stderr)
+        return _USAGE
     except Failed as error:
         print(error, file=sys.stderr)
     except BrokenPipeError:
@@ -234,8 +246,6 @@ def _shell(arguments: argparse.Namespace) -> int:
 
 
 def _completion(shell: str) -> int:
-    from sessions_vtab.cli.arguments import command_line  # noqa: PLC0415
-
     with _of_extra("Completion", "completion"):
         import shtab  # noqa: PLC0415
     print(shtab.complete(command_line(), shell))

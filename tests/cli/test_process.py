@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import signal
@@ -113,6 +114,34 @@ def test_ctrl_c_ends_a_query_with_130():
         _, errors = process.communicate(timeout=20)
 
     assert (process.returncode, errors) == (130, b"Interrupted.\n")
+
+
+class Stop:
+    """Ctrl-C while a module is imported."""
+
+    def find_spec(self, name, *_):
+        if name == "sessions_vtab.cli.arguments":
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        pytest.param("sys.meta_path.insert(0, Stop())", id="in an import"),
+        # As every dataclass does when it is made: then Python itself would end by the signal.
+        pytest.param("streams.use_utf8 = lambda: exec('raise KeyboardInterrupt')", id="in a text"),
+    ],
+)
+def test_ctrl_c_ends_a_command_with_130_wherever_it_comes(where, tmp_path):
+    program = (
+        f"{inspect.getsource(Stop)}\nimport sys\nfrom sessions_vtab.cli import main, streams\n"
+    )
+    (tmp_path / "stopped.py").write_text(f"{program}{where}\nsys.exit(main(['init']))")
+    done = subprocess.run(
+        [sys.executable, "-m", "stopped"], cwd=tmp_path, capture_output=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (130, b"Interrupted.\n")
 
 
 @posix
