@@ -11,9 +11,15 @@ import pytest
 from tests.emulator.apis import START, DeepsetApi
 
 
-@pytest.fixture
-def api():
+@pytest.fixture(scope="module")
+def started():
     return DeepsetApi()
+
+
+@pytest.fixture
+def api(started):
+    started.restart()
+    return started
 
 
 # Keys and names
@@ -155,15 +161,20 @@ def test_is_expired_splits_the_sessions(api):
     ]
 
 
+@pytest.fixture(scope="module")
+def stock(started):
+    """The ids of 25 closed sessions, newest first, and the state with them."""
+    opened = [started.open() for _ in range(25)]
+    for session in opened:
+        started.close(session)
+    return [session["session_id"] for session in opened][::-1], started.service.dump()
+
+
 @pytest.fixture
-def many(api):
-    """25 closed sessions, newest first."""
-    opened = []
-    for _ in range(25):
-        session = api.open()
-        api.close(session)
-        opened.append(session["session_id"])
-    return opened[::-1]
+def many(api, stock):
+    ids, state = stock
+    api.service.load(state)
+    return ids
 
 
 def test_ten_rows_are_the_default(api, many):

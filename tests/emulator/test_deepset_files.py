@@ -10,9 +10,15 @@ from sessions_vtab.emulator.deepset.files import parse_filter
 from tests.emulator.apis import START, DeepsetApi
 
 
-@pytest.fixture
-def api():
+@pytest.fixture(scope="module")
+def started():
     return DeepsetApi()
+
+
+@pytest.fixture
+def api(started):
+    started.restart()
+    return started
 
 
 # Workspace files

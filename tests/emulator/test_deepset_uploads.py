@@ -10,9 +10,15 @@ from sessions_vtab.emulator.deepset import files
 from tests.emulator.apis import DeepsetApi
 
 
-@pytest.fixture
-def api():
+@pytest.fixture(scope="module")
+def started():
     return DeepsetApi()
+
+
+@pytest.fixture
+def api(started):
+    started.restart()
+    return started
 
 
 # The presigned form

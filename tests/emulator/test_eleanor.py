@@ -35,9 +35,15 @@ class Api(ServiceApi):
         return self(method, f"/_emulator/eleanor/ns/{path}", json=body)
 
 
-@pytest.fixture
-def api():
+@pytest.fixture(scope="module")
+def started():
     return Api()
+
+
+@pytest.fixture
+def api(started):
+    started.restart()
+    return started
 
 
 CODES = {

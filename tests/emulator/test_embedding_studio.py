@@ -13,9 +13,15 @@ from sessions_vtab.emulator.serve import running
 from tests.emulator.apis import NOW, StudioApi, is_null
 
 
-@pytest.fixture
-def api():
+@pytest.fixture(scope="module")
+def started():
     return StudioApi()
+
+
+@pytest.fixture
+def api(started):
+    started.restart()
+    return started
 
 
 # Routes

@@ -7,9 +7,15 @@ import pytest
 from tests.emulator.apis import NOW, StudioApi, is_null
 
 
-@pytest.fixture
-def api():
+@pytest.fixture(scope="module")
+def started():
     return StudioApi()
+
+
+@pytest.fixture
+def api(started):
+    started.restart()
+    return started
 
 
 # Irrelevance and improvement

@@ -48,9 +48,15 @@ class Api(ServiceApi):
         return self.request(method, url, **options)
 
 
-@pytest.fixture
-def api():
+@pytest.fixture(scope="module")
+def started():
     return Api()
+
+
+@pytest.fixture
+def api(started):
+    started.restart()
+    return started
 
 
 NOW = int(START.timestamp() * 1000)
