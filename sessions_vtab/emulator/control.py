@@ -16,10 +16,11 @@ GET    /_emulator/summary    {summary}
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from http.client import HTTPConnection
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter
@@ -123,36 +124,72 @@ class Control:
         return answer
 
 
+class NearControl(Control):
+    """Controls an emulator of its own process: on the emulator's loop, without a socket."""
+
+    def __init__(self, url: str, emulator: Emulator, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(url, emulator.settings.control_token)
+        self._handlers = _handlers(emulator)
+        self._loop = loop
+
+    def _call(self, method: str, name: str, body: Any = None) -> Any:
+        sent = json.dumps({} if body is None else body)
+
+        # On the loop, where what a request has still to note when it is answered is noted before.
+        async def answer() -> str:
+            return json.dumps(self._handlers[method, name](json.loads(sent)) or {})
+
+        try:
+            done = asyncio.run_coroutine_threadsafe(answer(), self._loop).result(_TIMEOUT)
+        except _REFUSALS as error:
+            raise ControlError(_reason(error)) from error
+        return json.loads(done)
+
+
+_Handler: TypeAlias = Callable[[Any], Any]
+
+_REFUSALS = (ValueError, TypeError, LookupError, AttributeError)
+"""What a handler raises for a body that it does not take."""
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _handlers(emulator: Emulator) -> dict[tuple[str, str], _Handler]:
+    """Return what each method and path below `/_emulator/` does with its body."""
+    log, faults = emulator.log, emulator.faults
+    return {
+        ("GET", "requests"): lambda _: log.as_json(),
+        ("DELETE", "requests"): lambda _: log.reset(),
+        ("GET", "faults"): lambda _: {"faults": faults.as_json()},
+        ("POST", "faults"): lambda body: {"id": faults.add(Fault.model_validate(body))},
+        ("DELETE", "faults"): lambda _: emulator.clear_faults(),
+        ("POST", "reset"): lambda body: _reset(emulator, body),
+        ("GET", "data"): lambda _: emulator.dump(),
+        ("PUT", "data"): emulator.load,
+        ("POST", "delay"): lambda body: _delay(emulator, float(body["seconds"])),
+        ("GET", "summary"): lambda _: {"summary": emulator.summary()},
+    }
+
+
 def router(emulator: Emulator) -> APIRouter:
     """Return the routes of the control API."""
-    log, faults = emulator.log, emulator.faults
-    routes: list[tuple[str, str, Callable[[Any], Any]]] = [
-        ("GET", "requests", lambda _: log.as_json()),
-        ("DELETE", "requests", lambda _: log.reset()),
-        ("GET", "faults", lambda _: {"faults": faults.as_json()}),
-        ("POST", "faults", lambda body: {"id": faults.add(Fault.model_validate(body))}),
-        ("DELETE", "faults", lambda _: emulator.clear_faults()),
-        ("POST", "reset", lambda body: _reset(emulator, body)),
-        ("GET", "data", lambda _: emulator.dump()),
-        ("PUT", "data", emulator.load),
-        ("POST", "delay", lambda body: _delay(emulator, float(body["seconds"]))),
-        ("GET", "summary", lambda _: {"summary": emulator.summary()}),
-    ]
     result = APIRouter()
-    for method, name, handler in routes:
+    for (method, name), handler in _handlers(emulator).items():
         result.routes.append(Route(f"/_emulator/{name}", _endpoint(handler), methods=[method]))
     return result
 
 
-def _endpoint(handler: Callable[[Any], Any]) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(handler: _Handler) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint: JSON in, JSON out, 400 for what the handler refuses."""
 
     async def endpoint(request: Request) -> Response:
         try:
             body = await request.json() if await request.body() else {}
             return JSONResponse(handler(body) or {})
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
-            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, status_code=400)
+        except _REFUSALS as error:
+            return JSONResponse({"error": _reason(error)}, status_code=400)
 
     return endpoint
 

@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from sessions_vtab.emulator import parser
-from sessions_vtab.emulator.control import Control, router
+from sessions_vtab.emulator.control import Control, NearControl, router
 from sessions_vtab.emulator.deepset import Deepset
 from sessions_vtab.emulator.eleanor import Eleanor
 from sessions_vtab.emulator.embedding_studio import EmbeddingStudio
@@ -90,13 +90,16 @@ class _Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it has started, or failed to."""
+    """A server that says when it has started, or failed to, and on which loop."""
+
+    loop: asyncio.AbstractEventLoop
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self.ready.set()
 
@@ -152,8 +155,8 @@ def running(settings: EmulatorSettings | None = None, port: int = 0) -> Iterator
         try:
             if not server.ready.wait(_START_TIMEOUT):
                 raise RuntimeError("the emulator did not start")
-            token = emulator.settings.control_token
-            yield Running(url, Control(url, token), token, emulator.log)
+            control = NearControl(url, emulator, server.loop)
+            yield Running(url, control, emulator.settings.control_token, emulator.log)
         finally:
             server.should_exit = True
             thread.join(_GRACE_IN_PROCESS)

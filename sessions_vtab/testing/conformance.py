@@ -82,6 +82,8 @@ from sessions_vtab.vtab.blame import blamed
 __all__ = ["SHAPES", "NotApplicable", "Probe", "Sample", "Shape", "Suite", "run_suite"]
 
 _TABLE: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+_QUERY_PLAN: Final = 2
+"""Of ``sqlite3_stmt_explain``."""
 _FEWEST: Final = 10
 """Fewer shapes than these prove nothing."""
 _STAR: Final = re.compile(r"\{(\w)\.\*\}")
@@ -359,8 +361,9 @@ class Suite:
 
     def plans(self, text: str, bindings: Any = None) -> list[str]:
         """The words of every scan of ours in a statement's plan."""
-        explained = f"EXPLAIN QUERY PLAN {text}"
-        return plan_words(self.connection.execute(explained, bindings, can_cache=False).fetchall())
+        # The plan of the very text that is executed, which then is analysed once.
+        rows = self.connection.execute(text, bindings, can_cache=False, explain=_QUERY_PLAN)
+        return plan_words(rows.fetchall())
 
     def recorded(self) -> AbstractContextManager[list[tuple[Resource, Scan]]]:
         """Records every scan that reaches the backend while the block runs."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from sessions_vtab.emulator.control import Control
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
 
@@ -51,7 +52,8 @@ class Api:
 
     def __init__(self, server: Running, client: httpx.Client, engine: str) -> None:
         self.server = server
-        self.control = server.control
+        # Over the socket, as from any process.
+        self.control = Control(server.url, server.token)
         self.client = client
         self.engine = engine
         self.location = f"{server.url}/v1beta1/projects/acme/locations/us-central1"

@@ -188,6 +188,24 @@ def test_malformed_data_is_refused_and_changes_nothing(own, state: object) -> No
     assert own.ids() == ["s-1"]
 
 
+def test_a_client_within_the_process_is_answered_as_one_outside(own) -> None:
+    own.create("s-1")
+    near, far = own.server.control, own.control
+    for ask in (Control.log, Control.dump, Control.summary, Control.faults):
+        assert ask(near) == ask(far)
+    for wrong in ({"kind": "nonsense"}, {"kind": "drop", "path": "("}):
+        refused = []
+        for one in (near, far):
+            with pytest.raises(ControlError) as told:
+                one.fault(**wrong)
+            refused.append(str(told.value))
+        assert refused[0] == refused[1]
+    near.fault("status", count=None)
+    assert far.faults()[0]["kind"] == "status"
+    near.reset(empty=True)
+    assert (far.faults(), own.ids()) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("call", "body"),
     [

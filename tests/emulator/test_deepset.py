@@ -164,9 +164,11 @@ def test_is_expired_splits_the_sessions(api):
 @pytest.fixture(scope="module")
 def stock(started):
     """The ids of 25 closed sessions, newest first, and the state with them."""
-    opened = [started.open() for _ in range(25)]
-    for session in opened:
-        started.close(session)
+    started.restart()
+    opened = []
+    for _ in range(25):
+        opened.append(started.open())
+        started.close(opened[-1])
     return [session["session_id"] for session in opened][::-1], started.service.dump()
 
 
