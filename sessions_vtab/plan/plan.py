@@ -73,6 +73,7 @@ class Plan:
         limit, offset: indexes of the arguments that hold the two numbers.
         skips: OFFSET is done by the backend; SQLite no longer does it.
         order: the order rows must come in.
+        ties: what the engine sorts those rows by that are equal in ``order``.
         groups: columns whose equal values must come one after another, for GROUP BY; the path
             promises it of one of them (``AccessPath.grouped``).
         columns: names of the columns that are looked at.
@@ -94,6 +95,7 @@ class Plan:
     offset: int | None = None
     skips: bool = False
     order: tuple[Order, ...] = ()
+    ties: tuple[Order, ...] = ()
     groups: tuple[str, ...] = ()
     columns: frozenset[str] = frozenset()
     here: tuple[str, ...] = ()
@@ -129,6 +131,7 @@ def describe(plan: Plan) -> str:
         _clause("stops", " AND ".join(_term(one) for one in plan.terms if one.column == stops)),
         _clause("here", ", ".join([*plan.here, *_unmet(plan, stops)])),
         _clause("order", ", ".join(map(_order, plan.order))),
+        _clause("sorted here", ", ".join(map(_order, plan.ties))),
         _clause("groups", ", ".join(plan.groups)),
         "limit" if plan.limit is not None else "",
         ("skip" if plan.skips else "offset") if plan.offset is not None else "",

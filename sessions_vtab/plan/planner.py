@@ -10,6 +10,7 @@ from sessions_vtab.contract.capability import RANGE, AccessPath, Capability
 from sessions_vtab.contract.model import ARGUMENTS, PLAN_COLUMNS, PUSH, ColumnType, Table
 from sessions_vtab.contract.predicate import EVERYTHING, TIMESTAMP, Op, Predicate
 from sessions_vtab.contract.rules import Rule
+from sessions_vtab.contract.scan import Order
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
 from sessions_vtab.plan.costs import (
     VALUES_OF_A_SET,
@@ -178,8 +179,9 @@ class _Candidate:
         self._push = self._index(PUSH.name)
         self._arguments = self._index(ARGUMENTS.name)
         self._pushed = self._project(pushed)
-        self._sorted = self._sorts()
-        self._ordered = self._sorted or self._groups()
+        self._sorted = self._single() or self._leading == len(index_info.order)
+        self._ties = self._unsorted()
+        self._ordered = self._sorted or self._groups() or bool(self._ties)
         self._rows = self._estimate(capability)
 
     @property
@@ -242,8 +244,9 @@ class _Candidate:
             limit=None if limit is None else place[limit],
             offset=None if offset is None else place[offset],
             skips=self._skips(),
-            order=self._info.order if self._sorted and not self._single() else (),
-            groups=() if self._sorted else self._grouped_by(),
+            order=self._info.order[: self._leading] if self._sorts() else (),
+            ties=self._ties,
+            groups=() if self._sorted or self._ties else self._grouped_by(),
             columns=self._info.used,
             here=tuple(self._here()),
             rules=tuple(self._rules.items()),
@@ -333,7 +336,8 @@ class _Candidate:
 
     def _hint(self, hint: Hint) -> int | None:
         """Index of LIMIT or OFFSET; None if SQLite sorts, because it then reads every row."""
-        if not self._ordered:
+        # How many rows are equal in what the path sorts by is not known, so LIMIT is no hint then.
+        if not self._ordered or self._ties:
             return None
         for index, one in enumerate(self._info.constraints):
             if one.op is hint and one.usable:
@@ -375,11 +379,31 @@ class _Candidate:
         return Pushed(self._pushed, argument)
 
     def _sorts(self) -> bool:
-        path = self.path
-        return self._single() or all(
-            one.column in path.orders or (one.column in path.ascending and not one.descending)
-            for one in self._info.order
+        return (self._sorted and not self._single()) or bool(self._ties)
+
+    @property
+    def _leading(self) -> int:
+        """How many columns of the order, from the first one on, the path sorts by."""
+        path, order = self.path, self._info.order
+        others = (
+            place
+            for place, one in enumerate(order)
+            if not (
+                one.column in path.orders or (one.column in path.ascending and not one.descending)
+            )
         )
+        return next(others, len(order))
+
+    def _unsorted(self) -> tuple[Order, ...]:
+        """The rest of the order, where the engine sorts the rows that are equal in its beginning.
+
+        Only with LIMIT, which most often ends the reading early: a list in an order is read one
+        page after the other, and not from both ends.
+        """
+        limited = any(one.op is Hint.LIMIT and one.usable for one in self._info.constraints)
+        if self._sorted or self._info.grouping or not (self._leading and limited):
+            return ()
+        return self._info.order[self._leading :]
 
     def _groups(self) -> bool:
         """Whether rows of one group come one after another, though the path cannot sort them.

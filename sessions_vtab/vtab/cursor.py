@@ -120,9 +120,7 @@ class ScanCursor:
     ) -> Iterator[Row]:
         """The rows of a scan; ``plan_text`` and ``arguments`` are what it came from."""
         self._pages = self.read(scan)
-        rows: Iterator[Row] = chain.from_iterable(self._pages)
-        if plan.groups:
-            rows = collected(rows, self._table, plan)
+        rows = arranged(chain.from_iterable(self._pages), self._table, plan)
         return echoed(rows, self._table, scan) if scan.parameters else rows
 
     def _stop(self) -> None:
@@ -218,14 +216,39 @@ class ScanCursor:
         blame(error, self._table.source.backend.name, self._table.title)
 
 
-def collected(rows: Iterator[Row], table: SourceTable, plan: Plan) -> Iterator[Row]:
-    """Rows with equal values in the plan's ``groups`` one after another.
+def arranged(rows: Iterator[Row], table: SourceTable, plan: Plan) -> Iterator[Row]:
+    """Rows in the order that SQLite was promised, where the path does only a part of it.
 
-    The path reads them group after group by one column; only one of its groups is held at a time.
+    It reads them in the plan's ``order``, of which those with equal values are sorted by ``ties``;
+    or group after group by one column, of which the rows with equal values in ``groups`` are put
+    one after another. Only one such run of rows is held at a time.
     """
+    at = table.positions
+    if plan.ties:
+        ties = [(at[one.column], one.descending) for one in plan.ties]
+        return _sorted_within(rows, [at[one.column] for one in plan.order], ties)
+    if not plan.groups:
+        return rows
     places = [table.positions[name] for name in plan.groups]
     outer = plan.path.grouped if plan.path.grouped in plan.groups else plan.path.grouped_id
     return _collected(rows, table.positions[outer], places)
+
+
+def _sorted_within(
+    rows: Iterator[Row], led: Sequence[int], ties: Sequence[tuple[int, bool]]
+) -> Iterator[Row]:
+    for _, together in groupby(rows, key=itemgetter(*led)):
+        found = list(together)
+        for place, descending in reversed(ties):  # Sorting keeps the order of what is equal.
+            found.sort(key=lambda row, at=place: _rank(row[at]), reverse=descending)  # type: ignore[misc]
+        yield from found
+
+
+def _rank(value: Value) -> tuple[int, Value]:
+    """What SQLite sorts by: NULL, then numbers, then texts, then blobs."""
+    if value is None:
+        return 0, 0
+    return (1 if isinstance(value, int | float) else 2 if isinstance(value, str) else 3), value
 
 
 def _collected(rows: Iterator[Row], outer: int, places: Sequence[int]) -> Iterator[Row]:

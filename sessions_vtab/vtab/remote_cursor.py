@@ -22,7 +22,7 @@ from sessions_vtab.plan.lists import read_key
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.vtab.blame import blaming
 from sessions_vtab.vtab.counting import Unread, counted_rows
-from sessions_vtab.vtab.cursor import ScanCursor, collected, echoed
+from sessions_vtab.vtab.cursor import ScanCursor, arranged, echoed
 from sessions_vtab.vtab.host import StatementContext
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window, certain, key_of
 from sessions_vtab.vtab.memo import Memo, Recording
@@ -202,10 +202,9 @@ class RemoteCursor(ScanCursor):
         # A page is looked at before its turn only by an inner side that will want all of its keys.
         self._pages = self._peekable = _Pages(self._read(plan, scan, plan_text, arguments))
         # Rows that are echoed are copied, and could not be watched.
-        walked = self._walk(self._peekable, counts=not (scan.parameters or plan.groups))
-        rows: Iterator[Row] = chain.from_iterable(walked)
-        if plan.groups:
-            rows = collected(rows, self._table, plan)
+        counts = not (scan.parameters or plan.groups or plan.ties)
+        walked = self._walk(self._peekable, counts=counts)
+        rows = arranged(chain.from_iterable(walked), self._table, plan)
         return echoed(rows, self._table, scan) if scan.parameters else rows
 
     def _may_stop(self) -> bool:

@@ -146,10 +146,15 @@ def test_an_order_is_taken_whole_or_not_at_all(
     [
         (BY_TIME, "list; order: create_time desc; limit; skip; read: name"),
         ((Order("user_id"),), "list; read: name"),
-        ((Order("create_time"), Order("user_id")), "list; read: name"),
+        ((Order("user_id"), Order("create_time")), "list; read: name"),
+        # Reading can stop early, but how many rows are equal is not known.
+        ((Order("create_time"), Order("user_id", descending=True)),
+         "list; order: create_time; sorted here: user_id desc; read: name"),
+        ((Order("create_time"), Order("user_id"), Order("name")),
+         "list; order: create_time; sorted here: user_id, name; read: name"),
     ],
-)
-def test_a_limit_is_not_used_where_sqlite_sorts(order: tuple[Order, ...], words: str) -> None:
+)  # fmt: skip
+def test_a_limit_is_not_used_where_rows_are_sorted(order: tuple[Order, ...], words: str) -> None:
     plan, _ = _plan(LIMIT, OFFSET, order=order)
 
     assert describe(plan) == words

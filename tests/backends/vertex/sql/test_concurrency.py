@@ -16,7 +16,7 @@ class TestAFullScan:
         [
             "SELECT session_id FROM sessions",
             "SELECT count(*) FROM sessions",
-            "SELECT session_id FROM sessions ORDER BY create_time DESC, user_id LIMIT 10",
+            "SELECT session_id FROM sessions ORDER BY user_id, create_time DESC LIMIT 10",
         ],
     )
     def test_a_long_list_is_read_once_from_both_ends(self, big, sql):

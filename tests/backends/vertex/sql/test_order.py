@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from itertools import cycle, islice, pairwise
 
 import pytest
@@ -96,6 +97,50 @@ def test_events_of_equal_time_come_in_the_order_they_were_appended(db):
     found = db.ask("SELECT text FROM events WHERE session_id = ?", (session,))
 
     assert [text for (text,) in found] == [str(number) for number in range(480)]
+
+
+@pytest.mark.parametrize(
+    ("order", "limit", "pages"),
+    [
+        ("create_time DESC, name", "1", 1),
+        ("create_time DESC, name", "1 OFFSET 119", 2),
+        ("create_time, name DESC", "45", 1),
+        ("create_time DESC, display_name, user_id DESC", "200", 3),
+        ("create_time, display_name DESC, name", "10 OFFSET 35", 1),
+        ("create_time DESC, update_time, labels, name", "1", 1),
+        ("create_time, 1", "130", 2),
+        ("update_time, create_time, display_name, name", "7", 1),
+        ("create_time, name", "1000", 4),
+        # What the service cannot sort by comes first: all of it has to be read.
+        ("display_name, create_time", "3", 4),
+    ],
+)
+def test_rows_of_equal_time_are_sorted_by_what_comes_next(db, order, limit, pages):
+    """Reading stops at the first row of another time, after the last that LIMIT wants."""
+    db.fill(390)
+    state = db.control.dump()
+    for place, session in enumerate(state["vertex"]["engines"][0]["sessions"]):
+        session["createTime"] = f"2026-01-01T00:00:{place * 7 % 390 // 30:02}Z"
+        session["updateTime"] = session["createTime"]
+        session["displayName"] = ("", "b", "B", "\u00e4", "a\U0001f600", "a\uffff")[place % 6]
+        session["labels"] = {"n": str(place % 5)} if place % 2 else {}
+    db.control.load(state)
+    plain = sqlite3.connect(":memory:")
+    columns = "name, create_time, update_time, display_name, user_id, labels"
+    plain.execute(f"CREATE TABLE sessions({columns})")
+    rows = db.ask(f"SELECT {columns} FROM sessions")
+    plain.executemany("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", rows)
+    by = [one.split()[0] for one in order.replace("1", "name").split(", ")]
+    query = f"SELECT {', '.join(dict.fromkeys(['name', *by]))} FROM sessions ORDER BY {order}"
+    query += f" LIMIT {limit}"
+
+    found, expected = db.ask(query), plain.execute(query).fetchall()
+    plain.close()
+
+    if "name" in by:
+        assert found == expected
+    assert [row[1:] for row in found] == [row[1:] for row in expected]
+    assert len(db.log) <= pages + 1
 
 
 def test_events_of_many_sessions_come_session_by_session_newest_first(db):
