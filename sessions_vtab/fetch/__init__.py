@@ -54,12 +54,11 @@ What a backend writes, in this order:
    In a routine: ``run_job(client, context, lambda sender: sender.send(call))``. In such a job:
    ``sender.pause(seconds)``, ``finish_operation(sender, response, look)``.
 
-Inside: `auth`, `call`, `endpoint`, `operations` are values; `client`, `exchange`,
+Inside: `auth`, `call`, `endpoint` are values; `client`, `exchange`,
 `routes`, `connection`, `retry`, `limits` send; `reader` and `turns` read in order;
-`scope`, `cache` share; `sending` writes; `problems`, `redact` report.
+`scope`, `cache` share; `sending` writes; `problems` reports.
 
-Shared by backends: ``fetch.options`` (settings by a pydantic model: ``validated``, ``KeyOptions``),
-``contract.templates`` (names).
+Settings of a source are a pydantic model: ``endpoint.validated``, ``endpoint.KeyOptions``.
 
 Errors come out as ``sessions_vtab.errors``: 401 CredentialError, 403 ForbiddenError, 404
 NotFoundError, 409 and 412 ConflictError, 429 ThrottledError, other 4xx RefusedError (``.status``
@@ -94,7 +93,17 @@ A whole read-only resource::
 
 from __future__ import annotations
 
-from sessions_vtab.fetch.auth import NO_AUTH, ApiKey, Auth, Bearer, Google, NoAuth, Secret
+from sessions_vtab.fetch.auth import (
+    NO_AUTH,
+    ApiKey,
+    Auth,
+    Bearer,
+    Google,
+    NoAuth,
+    Secret,
+    plain,
+    redact,
+)
 from sessions_vtab.fetch.call import (
     READ,
     WRITE,
@@ -109,7 +118,6 @@ from sessions_vtab.fetch.call import (
 from sessions_vtab.fetch.client import Client, ClientHandle, Sender, shared_client
 from sessions_vtab.fetch.endpoint import Endpoint, Origin, is_loopback, origin_of
 from sessions_vtab.fetch.limits import Clock
-from sessions_vtab.fetch.operations import finish_operation
 from sessions_vtab.fetch.reader import (
     AfterPages,
     Items,
@@ -120,8 +128,7 @@ from sessions_vtab.fetch.reader import (
     StopAfter,
     TokenPages,
 )
-from sessions_vtab.fetch.redact import plain, redact
-from sessions_vtab.fetch.sending import deliver, deliver_groups, run_job
+from sessions_vtab.fetch.sending import deliver, deliver_groups, finish_operation, run_job
 
 __all__ = [
     "NO_AUTH",

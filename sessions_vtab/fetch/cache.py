@@ -1,6 +1,7 @@
-"""Answers that are kept: for the rest of a statement, and for ``cache_ttl`` seconds across them.
+"""Answers that are kept: for ``cache_ttl`` seconds across statements, or their bodies in a file.
 
-Beyond a limit they wait in a temporary file, so that keeping them does not grow the process.
+A statement keeps its own (``scope``). Beyond a limit they wait in a temporary file, so that keeping
+them does not grow the process.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import hashlib
 import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import IO, TypeAlias
 
 from sessions_vtab.fetch.call import Response
@@ -86,71 +87,6 @@ Key: TypeAlias = tuple[str, str]
 CAP = 64 << 20
 """Bytes of answers that are kept; what comes beyond that is asked for again."""
 
-_IN_MEMORY = 4 << 20
-"""Bytes a statement keeps in memory; the rest goes to a temporary file, so that a long stream does
-not grow the process."""
-
-
-class ResponseCache:
-    """Answers by URL, the first ones up to a cap: what is read again is read from the start.
-
-    Args:
-        cap: bytes of answers.
-        in_memory: how many of them stay in memory.
-    """
-
-    def __init__(self, cap: int = CAP, in_memory: int = _IN_MEMORY) -> None:
-        self._cap = cap
-        self._in_memory = in_memory
-        self._size = 0
-        self._kept: dict[Key, tuple[Response, SpoolPlace | None]] = {}
-        self._spool = Spool()
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def get(self, key: Key) -> Response | None:
-        """The answer, or None."""
-        response, spilled = self._kept.get(key, (None, None))
-        if response is None or spilled is None:
-            return response
-        return replace(response, content=self._spool.get(spilled))
-
-    def put(self, key: Key, response: Response) -> None:
-        """Keeps an answer, without its parsed form, if there is room."""
-        size = len(response.content)
-        if key in self._kept or self._size + size > self._cap:
-            return
-        if self._size + size <= self._in_memory:
-            self._kept[key] = (_unread(response), None)
-        else:
-            spilled = self._spool.put(response.content)
-            if spilled is None:
-                return  # The disk has no room: it is asked for again.
-            self._kept[key] = (replace(response, content=b""), spilled)
-        self._size += size
-
-    def drop(self, key: Key) -> None:
-        """Forgets one answer that is in memory."""
-        response, spilled = self._kept.get(key, (None, None))
-        if response is not None and spilled is None:
-            del self._kept[key]
-            self._size -= len(response.content)
-
-    def clear(self) -> None:
-        """Forgets everything."""
-        self._kept.clear()
-        self._size = 0
-        self._spool.clear()
-
-
-def _unread(response: Response) -> Response:
-    """A copy without the parsed body, at a tenth of the cost of ``dataclasses.replace``."""
-    copy = object.__new__(Response)
-    copy.__dict__.update(response.__dict__)
-    copy.__dict__.pop("json", None)
-    return copy
-
 
 class TimedCache:
     """Answers across statements, for a limited time. Thread-safe.
@@ -168,40 +104,36 @@ class TimedCache:
         self.ttl = ttl
         self._clock = clock
         self._lock = threading.Lock()
-        self._responses = ResponseCache(in_memory=CAP)
-        self._until: dict[Key, float] = {}
+        self._kept: dict[Key, tuple[float, Response]] = {}
+        self._size = 0
         self.epoch = 0
 
     def get(self, key: Key) -> Response | None:
         """An answer that is still good, or None."""
         with self._lock:
-            until = self._until.get(key, 0.0)
-            if until > self._clock.now():
-                return self._responses.get(key)
-            self._until.pop(key, None)
-            self._responses.drop(key)
-            return None
+            until, response = self._kept.get(key, (0.0, None))
+            return response if until > self._clock.now() else None
 
     def put(self, key: Key, response: Response, epoch: int) -> None:
         """Keeps an answer from now on, if nothing was written since it was asked for."""
-        now = self._clock.now()
+        now, size = self._clock.now(), len(response.content)
         with self._lock:
             if epoch != self.epoch:
                 return
-            for old in [one for one, until in self._until.items() if until <= now]:
-                del self._until[old]
-                self._responses.drop(old)
             # A statement that writes asks again: what it was told replaces what was kept.
-            self._responses.drop(key)
-            self._until[key] = now + self.ttl
-            self._responses.put(key, response)
+            for old in [one for one, kept in self._kept.items() if kept[0] <= now or one == key]:
+                _, dropped = self._kept.pop(old)
+                self._size -= len(dropped.content)
+            if self._size + size <= CAP:
+                self._kept[key] = now + self.ttl, response.unread()
+                self._size += size
 
     def clear(self) -> None:
         """Forgets everything: something was written."""
         with self._lock:
             self.epoch += 1
-            self._until.clear()
-            self._responses.clear()
+            self._kept.clear()
+            self._size = 0
 
 
 def fingerprint(headers: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from pydantic_core import from_json
 
 from sessions_vtab.contract.values import well_formed
 from sessions_vtab.errors import InvalidValueError, ProtocolError
-from sessions_vtab.fetch.redact import plain
+from sessions_vtab.fetch.auth import plain
 
 READ = "read"
 WRITE = "write"
@@ -212,6 +212,19 @@ class Response:
     already: bool = False
     elapsed_ms: float = 0.0
     where: str = ""
+
+    def unread(self, content: bytes | None = None) -> Response:
+        """A copy without the parsed form, at a tenth of the cost of ``dataclasses.replace``.
+
+        Args:
+            content: instead of the body.
+        """
+        copy = object.__new__(Response)
+        copy.__dict__.update(self.__dict__)
+        copy.__dict__.pop("json", None)
+        if content is not None:
+            copy.__dict__["content"] = content
+        return copy
 
     def parsed(self) -> Response:
         """The response itself, if a body that has to be JSON is; raises ProtocolError if not."""

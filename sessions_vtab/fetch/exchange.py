@@ -16,7 +16,7 @@ import httpx
 
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import SessionsError, StoppedError
-from sessions_vtab.fetch.auth import Auth, asked
+from sessions_vtab.fetch.auth import Auth, asked, redact
 from sessions_vtab.fetch.call import MultipartForm, RequestSpec, Response
 from sessions_vtab.fetch.connection import (
     ENCODINGS,
@@ -36,7 +36,6 @@ from sessions_vtab.fetch.problems import (
     too_long,
     unsendable,
 )
-from sessions_vtab.fetch.redact import redact
 from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
 from sessions_vtab.fetch.routes import Shortcut
 

@@ -21,10 +21,9 @@ from sessions_vtab.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from sessions_vtab.fetch.auth import Auth, Google, NoAuth
+from sessions_vtab.fetch.auth import Auth, Google, NoAuth, plain, redact
 from sessions_vtab.fetch.call import RequestSpec, Response, message_of
 from sessions_vtab.fetch.endpoint import Endpoint
-from sessions_vtab.fetch.redact import plain, redact
 
 _CLASSES: dict[int, type[SessionsError]] = {
     401: CredentialError,

@@ -18,7 +18,7 @@ from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import SessionsError, StoppedError
 from sessions_vtab.fetch.auth import Auth, asked
-from sessions_vtab.fetch.cache import Key, ResponseCache, fingerprint
+from sessions_vtab.fetch.cache import CAP, Key, Spool, SpoolPlace, fingerprint
 from sessions_vtab.fetch.call import RequestSpec, Response
 from sessions_vtab.fetch.client import Client, Sender, record
 from sessions_vtab.fetch.connection import SLICE
@@ -29,6 +29,8 @@ _MOST_AHEAD = 3
 """Requests started ahead and not claimed yet, in multiples of those that can be in flight: enough
 that a thread always finds the next one waiting while the statement's own thread is busy."""
 
+_IN_MEMORY = 4 << 20
+"""Bytes of answers that a statement keeps in memory."""
 
 _LAST_WAIT = 5.0
 """Seconds that the end of a statement waits for a request that has been sent and is not wanted."""
@@ -89,6 +91,55 @@ class PendingRequest:
         return self.future is not None and self.future.cancel()
 
 
+class ResponseCache:
+    """Answers by URL, the first ones up to a cap: what is read again is read from the start.
+
+    Args:
+        cap: bytes of answers; what comes beyond that is asked for again.
+        in_memory: how many of them stay in memory; the rest goes to a temporary file, so that a
+            long stream does not grow the process.
+    """
+
+    def __init__(self, cap: int = CAP, in_memory: int = _IN_MEMORY) -> None:
+        self._cap = cap
+        self._in_memory = in_memory
+        self._size = 0
+        self._kept: dict[Key, tuple[Response, SpoolPlace | None]] = {}
+        self._spool: Spool | None = None
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: Key) -> Response | None:
+        """The answer, or None."""
+        response, spilled = self._kept.get(key, (None, None))
+        if response is None or spilled is None or self._spool is None:
+            return response
+        return response.unread(self._spool.get(spilled))
+
+    def put(self, key: Key, response: Response) -> None:
+        """Keeps an answer, without its parsed form, if there is room."""
+        size = len(response.content)
+        if key in self._kept or self._size + size > self._cap:
+            return
+        if self._size + size <= self._in_memory:
+            self._kept[key] = response.unread(), None
+        else:
+            self._spool = self._spool or Spool()
+            spilled = self._spool.put(response.content)
+            if spilled is None:
+                return  # The disk has no room: it is asked for again.
+            self._kept[key] = response.unread(b""), spilled
+        self._size += size
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._kept.clear()
+        self._size = 0
+        if self._spool is not None:
+            self._spool.clear()
+
+
 class StatementResponses:
     """The answers of one statement from one source: no request is sent twice in it."""
 
@@ -96,7 +147,7 @@ class StatementResponses:
         self.client = client
         # Reentrant: a request that is done calls back at once.
         self._lock = threading.RLock()
-        self._responses: ResponseCache | None = None  # Made by the first response.
+        self._responses = ResponseCache()
         self._pending: dict[Key, PendingRequest] = {}
         self._ahead: OrderedDict[Key, None] = OrderedDict()
         self._given_up = 0
@@ -112,8 +163,7 @@ class StatementResponses:
             one.abandon()
             if one.sent is not None:
                 one.sent.abandon()
-        if self._responses is not None:
-            self._responses.clear()
+        self._responses.clear()
 
     def start(
         self, call: RequestSpec, context: Context, *, in_turn: bool = False
@@ -154,7 +204,7 @@ class StatementResponses:
         address = self.client.url_of(call)
         key = (address.url, "")
         with self._lock:
-            if key in self._pending or self._known(key) is not None:
+            if key in self._pending or self._responses.get(key) is not None:
                 return
             pending = PendingRequest(key, call, epoch=self.client.answers.epoch)
             self._submit(pending, self._exchange(call, address, context), context)
@@ -228,7 +278,7 @@ class StatementResponses:
             if future is not None and not future.cancelled() and future.exception() is None:
                 response = future.result()
             if response is not None:
-                self._remember(pending.key, response)
+                self._responses.put(pending.key, response)
 
     def _forget(self, pending: PendingRequest) -> None:
         if self._pending.get(pending.key) is pending:
@@ -262,8 +312,7 @@ class StatementResponses:
             except Empty:
                 break
             self._given_up -= 1
-        if self._responses is not None:
-            self._responses.clear()
+        self._responses.clear()
 
     def _read_out(self, exchange: Exchange) -> None:
         """Reads a response that nobody wants: the next statement can use its connection."""
@@ -308,22 +357,14 @@ class StatementResponses:
             pending.claims -= 1
             if pending.claims <= 0:
                 self._forget(pending)
-            self._remember(pending.key, response)
+            self._responses.put(pending.key, response)
         answers = self.client.answers
         if answers.ttl and pending.epoch is not None:
             auth = self.client.url_of(response.call).auth
             answers.put((pending.key[0], fingerprint(auth.headers())), response, pending.epoch)
 
-    def _known(self, key: Key) -> Response | None:
-        return None if self._responses is None else self._responses.get(key)
-
-    def _remember(self, key: Key, response: Response) -> None:
-        if self._responses is None:
-            self._responses = ResponseCache()
-        self._responses.put(key, response)
-
     def _ready(self, key: Key, auth: Auth, context: Context) -> PendingRequest | None:
-        response = self._known(key)
+        response = self._responses.get(key)
         if response is None and self.client.answers.ttl and not context.writes:
             where = self.client.where(context.table)
             response = self.client.answers.get((key[0], fingerprint(asked(where, auth.headers))))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -76,16 +76,16 @@ class Shelf:
             return Shelved(response, size)
         place = None if self._size <= self._in_memory else self._spool.put(response.content)
         if place is None:
-            return Shelved(replace(response), size)
+            return Shelved(response.unread(), size)
         self._in_file += 1
-        return Shelved(replace(response, content=b""), size, place)
+        return Shelved(response.unread(b""), size, place)
 
     def take(self, page: Shelved) -> Response:
         """Gives a page back, once."""
         self._size -= page.size
         if page.place is None:
             return page.response
-        response = replace(page.response, content=self._spool.get(page.place))
+        response = page.response.unread(self._spool.get(page.place))
         self._in_file -= 1
         if not self._in_file:
             self._spool.clear()

@@ -80,7 +80,7 @@ from sessions_vtab.fetch import (
     plain,
     run_job,
 )
-from sessions_vtab.fetch.options import OpenOptions, RestOptions
+from sessions_vtab.fetch.endpoint import OpenOptions, RestOptions
 from sessions_vtab.rest.backend import RestBackend
 from sessions_vtab.rest.bodies import (
     Body,

@@ -41,7 +41,7 @@ from sessions_vtab.fetch import (
     plain,
     shared_client,
 )
-from sessions_vtab.fetch.options import OpenOptions, RestOptions, validated, with_prefix
+from sessions_vtab.fetch.endpoint import OpenOptions, RestOptions, validated, with_prefix
 from sessions_vtab.rest.checking import check, check_overrides
 from sessions_vtab.rest.declaration import Operation, RestFunction, RestTable
 from sessions_vtab.rest.decoding import RowDecoder

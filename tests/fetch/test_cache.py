@@ -8,8 +8,8 @@ import io
 import pytest
 
 from sessions_vtab.fetch import RequestSpec, Response
-from sessions_vtab.fetch.cache import ResponseCache, TimedCache, fingerprint
-from sessions_vtab.fetch.scope import scope_of
+from sessions_vtab.fetch.cache import TimedCache, fingerprint
+from sessions_vtab.fetch.scope import ResponseCache, scope_of
 
 JSON = {"content-type": "application/json"}
 
@@ -122,7 +122,7 @@ def test_expired_responses_are_dropped(clock):
     for name in "abc":
         cache.put(key(name), response(name), cache.epoch)
         clock.time += 6
-    assert len(cache._responses) == 2
+    assert len(cache._kept) == 2
 
 
 def test_a_newer_answer_replaces_the_one_that_is_kept(clock):

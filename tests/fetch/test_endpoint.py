@@ -1,4 +1,4 @@
-"""Who may be asked, and who may see the credential."""
+"""Who may be asked, who may see the credential, and that a wrong setting is named."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from sessions_vtab.errors import (
     RefusedError,
 )
 from sessions_vtab.fetch import NO_AUTH, ApiKey, Endpoint, NoAuth, RequestSpec, Secret, path
-from sessions_vtab.fetch.endpoint import check_target, is_loopback, origin_of
+from sessions_vtab.fetch.endpoint import (
+    KeyOptions,
+    check_target,
+    is_loopback,
+    origin_of,
+    validated,
+    with_prefix,
+)
 
 KEY = ApiKey("x-api-key", Secret(variable="THE_KEY"))
 PROVIDER = (r"(?:[a-z0-9-]+\.)?example\.com",)
@@ -295,3 +302,42 @@ def test_an_upload_goes_only_to_a_host_on_the_public_internet(monkeypatch, addre
     else:
         with pytest.raises(ConfigurationError, match="is a private address"):
             check_target("https://bucket.example.net/x", endpoint)
+
+
+class Model(KeyOptions):
+    base_url: str
+    size: int = 10
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "Source x: base_url: this setting is required. Settings of demo: api_key_env"),
+        ({"base_url": "u", "sise": 1}, "sise: there is no such setting. Did you mean size[?]"),
+        ({"base_url": "u", "size": "canary"}, "size: Input should be a valid integer"),
+        ({"base_url": "u", "api_key_env": "canary", "api_key_file": "f"}, "two credentials; keep"),
+    ],
+)
+def test_a_wrong_setting_is_named_without_its_value(options, words):
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        validated(Source("x", "demo", "", options), Model)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_key_is_named_by_its_place_or_absent():
+    source = Source("x", "demo", "", {"base_url": "u", "api_key_env": "KEY"})
+    assert str(validated(source, Model).secret) == "$KEY"
+    assert Model(base_url="u").secret is None
+
+
+@pytest.mark.parametrize(
+    ("base", "prefix", "whole"),
+    [
+        ("http://h", "/api/v1", "http://h/api/v1"),
+        ("http://h/", "api/v1/", "http://h/api/v1"),
+        ("http://h/api/v1/", "/api/v1", "http://h/api/v1"),
+        ("http://h/x", "/", "http://h/x"),
+    ],
+)
+def test_a_prefix_is_there_once(base, prefix, whole):
+    assert with_prefix(base, prefix) == whole

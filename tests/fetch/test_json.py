@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch import RequestSpec, Response
-from sessions_vtab.fetch.cache import ResponseCache
+from sessions_vtab.fetch.scope import ResponseCache
 
 BODIES = [
     b'{"a": [1, -0, 0.1, 1e5, 1E+2, 12345678901234567890123, 1.5e300, true, null]}',
