@@ -25,11 +25,11 @@ from sessions_vtab.progress import Progress, ProgressWatch, ipython_line
 from sessions_vtab.rewriter import StatementRewriter
 from sessions_vtab.sql.lexer import StatementKind
 from sessions_vtab.sql.names import OurTable
-from sessions_vtab.vtab.audit import Audit
-from sessions_vtab.vtab.blame import blame, blamed
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install, start
+from sessions_vtab.vtab.logs import Audit
 from sessions_vtab.vtab.modules import require_copyable
+from sessions_vtab.vtab.statements import blame, blamed
 from sessions_vtab.vtab.write_queue import Sending
 
 if TYPE_CHECKING:  # The latter imports sqlglot, which many statements do not need.

@@ -84,7 +84,9 @@ class Cursor(apsw.Cursor):
         """A text is about to be executed: what is left of the last one is forgotten."""
         self._held, self._more = None, False
         self._text, self._columns = statements, ()
-        self._host.text_began()
+        self._host.requests_before = self._host.requests
+        if self._host.watch is not None:
+            self._host.watch.begin()
 
     def _execute(self, statements: str, bindings: Any, options: dict[str, Any]) -> None:
         script = self._rewriter.read(statements)

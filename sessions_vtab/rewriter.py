@@ -25,9 +25,8 @@ from sessions_vtab.sql.rewrite import Rewritten, conditions_of, rewrite
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.targets import Target, assigned_columns
 from sessions_vtab.vtab.access import Access
-from sessions_vtab.vtab.catalog import ConnectionCatalog
 from sessions_vtab.vtab.host import Host
-from sessions_vtab.vtab.modules import require_definable
+from sessions_vtab.vtab.modules import ConnectionCatalog, require_definable
 from sessions_vtab.vtab.rows import OPERATIONS, PREVIEW, captured_name
 
 if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.

@@ -26,7 +26,7 @@ from sessions_vtab.cli.streams import fitted, help_command, unwritable
 from sessions_vtab.connection import Connection
 from sessions_vtab.errors import BudgetError, SessionsError
 from sessions_vtab.sql import lexer
-from sessions_vtab.vtab.blame import blamed
+from sessions_vtab.vtab.statements import blamed
 
 _MARGIN: Final = "   "
 _BLANK_BETWEEN: Final = frozenset(("table", "csv", "tsv", "markdown"))

@@ -14,7 +14,7 @@ import apsw
 
 from sessions_vtab import cursor as engine_cursor
 from sessions_vtab import errors
-from sessions_vtab.vtab.blame import blamed
+from sessions_vtab.vtab.statements import blamed
 
 
 class Warning(Exception):  # noqa: A001, N818  # The name PEP 249 gives it.

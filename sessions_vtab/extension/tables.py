@@ -23,10 +23,10 @@ from sessions_vtab.errors import ConfigurationError, UnknownNameError
 from sessions_vtab.extension.hosted import HostedConnection, HostedStatements
 from sessions_vtab.extension.narrowing import Narrowing
 from sessions_vtab.sql.names import OurTable
-from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.function import FunctionTable
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.install import add_logs
+from sessions_vtab.vtab.logs import Audit
 from sessions_vtab.vtab.modules import SourceModule
 from sessions_vtab.vtab.table import SourceTable
 

@@ -77,7 +77,7 @@ from sessions_vtab.testing.oracle import (
 from sessions_vtab.testing.ordering import check_order, check_pages
 from sessions_vtab.testing.shapes import SHAPES, Shape, own_shapes
 from sessions_vtab.testing.writing import Sample, sample_of, wrong_writes
-from sessions_vtab.vtab.blame import blamed
+from sessions_vtab.vtab.statements import blamed
 
 __all__ = ["SHAPES", "NotApplicable", "Probe", "Sample", "Shape", "Suite", "run_suite"]
 

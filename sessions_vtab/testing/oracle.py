@@ -22,7 +22,7 @@ from sessions_vtab.contract.model import ARGUMENTS, PUSH, Column, Table, quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.verify import rows_checked
-from sessions_vtab.vtab.blame import blamed
+from sessions_vtab.vtab.statements import blamed
 
 Answer: TypeAlias = Sequence[tuple[Any, ...]]
 """Rows of a statement."""

@@ -23,8 +23,7 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.errors import StoppedError
 from sessions_vtab.plan.plan import Plan
-from sessions_vtab.vtab.blame import blame, blaming
-from sessions_vtab.vtab.host import StatementContext
+from sessions_vtab.vtab.statements import StatementContext, blame, blaming
 from sessions_vtab.vtab.write_queue import Waiting, missed
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
     UnsupportedError,
 )
-from sessions_vtab.vtab.blame import as_sqlite_says, blame
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import failure
 from sessions_vtab.vtab.rows import RowsCursor
+from sessions_vtab.vtab.statements import as_sqlite_says, blame
 from sessions_vtab.vtab.write_queue import missed
 
 if TYPE_CHECKING:

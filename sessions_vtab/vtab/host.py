@@ -6,8 +6,8 @@ import json
 import re
 import weakref
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import apsw
@@ -19,12 +19,16 @@ from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.contract.write import Outcome, OutcomeState
-from sessions_vtab.errors import BudgetError, ReadOnlyError, SessionsError
+from sessions_vtab.errors import ReadOnlyError, SessionsError
 from sessions_vtab.progress import ProgressWatch
 from sessions_vtab.vtab.access import Access
-from sessions_vtab.vtab.audit import Audit
-from sessions_vtab.vtab.logs import Logs
-from sessions_vtab.vtab.statements import HostConnection, RunningStatement, Statements
+from sessions_vtab.vtab.logs import Audit, Logs
+from sessions_vtab.vtab.statements import (
+    HostConnection,
+    RunningStatement,
+    StatementContext,
+    Statements,
+)
 from sessions_vtab.vtab.transactions import Holding
 from sessions_vtab.vtab.unit_of_work import UnitOfWork
 
@@ -174,12 +178,6 @@ class Host:
             raise apsw.ConnectionClosedError(msg)
         return connection
 
-    def text_began(self) -> None:
-        """A text is executed: its requests are counted from here."""
-        self.requests_before = self.requests
-        if self.watch is not None:
-            self.watch.begin()
-
     def unopened(self, error: apsw.Error) -> SessionsError | None:
         """Why a source could not be opened, where SQLite does not find a table in it."""
         match = _NOT_THERE.fullmatch(str(error))
@@ -302,68 +300,3 @@ def _as_many(sql: str, values: Sequence[Value]) -> Sequence[Value]:
     """The first values, as many as the SQL has numbered parameters: SQLite accepts no more."""
     highest = max((int(number) for number in re.findall(r"\?(\d+)", sql)), default=0)
     return values[:highest]
-
-
-@dataclass(slots=True)
-class StatementContext:
-    """The running statement, as a backend sees it (``contract.backend.Context``)."""
-
-    host: Host
-    source: OpenSource
-    table: str
-    run: RunningStatement = field(repr=False)
-    cursor: RemoteCursor | None = field(default=None, repr=False)
-
-    @property
-    def statement(self) -> int:
-        """Number of the statement within its connection."""
-        return self.run.number
-
-    @property
-    def memory(self) -> MutableMapping[object, object]:
-        """What backends keep for the rest of the statement."""
-        return self.run.memory
-
-    @property
-    def writes(self) -> bool:
-        """Whether the statement changes tables, or calls a function with side effects."""
-        return not self.run.readonly or self.run.text in self.host.accepted
-
-    def when_more(self, start: Callable[[], None]) -> None:
-        """Calls back when the cursor, if one takes rows as they come, is asked for a second one."""
-        if self.cursor is None:
-            start()
-        else:
-            self.cursor.when_more = start
-
-    def interrupted(self) -> bool:
-        """Whether ``Connection.interrupt`` was called. Asked often by the statement's thread."""
-        if self.host.watch is not None:
-            self.host.watch()
-        return self.host.connection.is_interrupted
-
-    def spend(self, requests: int = 1) -> None:
-        """Takes requests from the statement's budget.
-
-        Raises:
-            BudgetError: it is used up.
-        """
-        limit = self.host.budget.max_requests
-        limit = self.source.settings.max_requests if limit is None else limit
-        if self.run.requests + requests > limit:
-            msg = (
-                f"The statement needs more than {limit} requests (max_requests); the last was for"
-                f" {self.source.name}.{self.table}. Narrow it with WHERE, or raise max_requests."
-            )
-            raise BudgetError(msg)
-        self.run.requests += requests
-        self.host.requests += requests
-
-    def record(self, request: Mapping[str, Value]) -> None:
-        """Adds a row to ``http_requests``."""
-        about: dict[str, Value] = {
-            "statement": self.run.number,
-            "source": self.source.name,
-            "table": self.table,
-        }
-        self.host.logs.requests.add({**about, **request})

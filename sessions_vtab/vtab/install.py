@@ -20,9 +20,8 @@ from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, SessionsError
 from sessions_vtab.sql.lexer import split
 from sessions_vtab.vtab.access import Access
-from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.host import Host, OpenSource
-from sessions_vtab.vtab.logs import DRY_RUN, LogsBackend
+from sessions_vtab.vtab.logs import DRY_RUN, LOGS, Audit, LogsBackend
 from sessions_vtab.vtab.modules import FUNCTION_MODULE, MODULE, FunctionModule, SourceModule
 from sessions_vtab.vtab.rows import (
     OPERATIONS,
@@ -33,9 +32,6 @@ from sessions_vtab.vtab.rows import (
     page_name,
 )
 from sessions_vtab.vtab.statements import StatementTracker
-
-LOGS = "sessions_vtab_logs"
-"""Name of the source behind ``http_requests`` and ``writes``."""
 
 
 def add_logs(host: Host) -> OpenSource:

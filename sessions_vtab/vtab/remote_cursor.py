@@ -20,14 +20,13 @@ from sessions_vtab.contract.scan import Counted, Page, Row, Scan
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.plan.lists import read_key
 from sessions_vtab.plan.plan import Plan
-from sessions_vtab.vtab.blame import blaming
 from sessions_vtab.vtab.counting import Unread, counted_rows
 from sessions_vtab.vtab.cursor import ScanCursor, arranged, echoed
-from sessions_vtab.vtab.host import StatementContext
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window, certain, key_of
 from sessions_vtab.vtab.memo import Memo, Recording
 from sessions_vtab.vtab.purchase import Buyer
 from sessions_vtab.vtab.rows import page_name
+from sessions_vtab.vtab.statements import StatementContext, blaming
 
 if TYPE_CHECKING:
     from sessions_vtab.sql.plans import PlanArgument

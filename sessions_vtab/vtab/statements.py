@@ -1,4 +1,4 @@
-"""Which statement is running, what it has spent, and whether it succeeded.
+"""Which statement is running, what it has spent, whether it succeeded, and whose bug it is if not.
 
 APSW does not deliver ``xRollbackTo`` when a statement fails with a Python exception inside an open
 transaction, so nothing tells a virtual table that its rows of this statement are void. SQLite's
@@ -8,20 +8,29 @@ https://sqlite.org/c3ref/trace_v2.html
 What tables ask of the connection they are in is a protocol: ``apsw.Connection`` and the tracker
 here are one implementation; ``extension`` has another, for connections of programs that bring
 their own SQLite.
+
+What a backend raises without meaning to passes unchanged, and says whose it is. A statement that
+the user stopped ends in ``apsw.InterruptError``, whoever noticed it first.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import apsw
 
 from sessions_vtab.contract.backend import Transaction
+from sessions_vtab.contract.messages import raised_in
 from sessions_vtab.contract.predicate import Value
+from sessions_vtab.errors import BudgetError, SessionsError, StoppedError
+
+if TYPE_CHECKING:
+    from sessions_vtab.vtab.host import Host, OpenSource
+    from sessions_vtab.vtab.remote_cursor import RemoteCursor
 
 
 @dataclass(slots=True, eq=False)
@@ -265,3 +274,114 @@ class Statements(Protocol):
 
     def run(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
         """The rows of a statement of our own, which is unnumbered."""
+
+
+@dataclass(slots=True)
+class StatementContext:
+    """The running statement, as a backend sees it (``contract.backend.Context``)."""
+
+    host: Host
+    source: OpenSource
+    table: str
+    run: RunningStatement = field(repr=False)
+    cursor: RemoteCursor | None = field(default=None, repr=False)
+
+    @property
+    def statement(self) -> int:
+        """Number of the statement within its connection."""
+        return self.run.number
+
+    @property
+    def memory(self) -> MutableMapping[object, object]:
+        """What backends keep for the rest of the statement."""
+        return self.run.memory
+
+    @property
+    def writes(self) -> bool:
+        """Whether the statement changes tables, or calls a function with side effects."""
+        return not self.run.readonly or self.run.text in self.host.accepted
+
+    def when_more(self, start: Callable[[], None]) -> None:
+        """Calls back when the cursor, if one takes rows as they come, is asked for a second one."""
+        if self.cursor is None:
+            start()
+        else:
+            self.cursor.when_more = start
+
+    def interrupted(self) -> bool:
+        """Whether ``Connection.interrupt`` was called. Asked often by the statement's thread."""
+        if self.host.watch is not None:
+            self.host.watch()
+        return self.host.connection.is_interrupted
+
+    def spend(self, requests: int = 1) -> None:
+        """Takes requests from the statement's budget.
+
+        Raises:
+            BudgetError: it is used up.
+        """
+        limit = self.host.budget.max_requests
+        limit = self.source.settings.max_requests if limit is None else limit
+        if self.run.requests + requests > limit:
+            msg = (
+                f"The statement needs more than {limit} requests (max_requests); the last was for"
+                f" {self.source.name}.{self.table}. Narrow it with WHERE, or raise max_requests."
+            )
+            raise BudgetError(msg)
+        self.run.requests += requests
+        self.host.requests += requests
+
+    def record(self, request: Mapping[str, Value]) -> None:
+        """Adds a row to ``http_requests``."""
+        about: dict[str, Value] = {
+            "statement": self.run.number,
+            "source": self.source.settings.name,
+            "table": self.table,
+        }
+        self.host.logs.requests.add({**about, **request})
+
+
+# Errors of a statement
+
+_MARK: Final = "sessions_vtab_backend"
+
+
+def blame(error: BaseException, backend: str, where: str) -> None:
+    """Notes on an unexpected exception which backend it comes from.
+
+    Args:
+        error: what came out of the backend. Errors of this package and of SQLite are meant.
+        backend: its name.
+        where: ``source.table`` and the way it is read, or ``source.function()``.
+    """
+    expected = isinstance(error, SessionsError | apsw.Error) or not isinstance(error, Exception)
+    if not expected and blamed(error) is None:
+        what = f"{type(error).__name__} {error}".rstrip()
+        words = f"{what} in {where}{raised_in(error)}. This is a bug in the backend {backend}."
+        setattr(error, _MARK, words)
+        error.add_note(words)
+
+
+@contextmanager
+def blaming(backend: str, where: str) -> Iterator[None]:
+    """As ``blame``, for what comes out of the block."""
+    try:
+        yield
+    except Exception as error:
+        blame(error, backend, where)
+        raise
+
+
+def blamed(error: BaseException) -> str | None:
+    """What an exception is and whose bug, as sentences; None if it came out of no backend."""
+    words = getattr(error, _MARK, None)
+    return words if isinstance(words, str) else None
+
+
+@contextmanager
+def as_sqlite_says() -> Iterator[None]:
+    """Turns the StoppedError of a backend into what SQLite raises for itself."""
+    try:
+        yield
+    except StoppedError as error:
+        raise apsw.InterruptError(str(error)) from error

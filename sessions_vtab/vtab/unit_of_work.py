@@ -22,12 +22,11 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import QueuedWritesError
-from sessions_vtab.vtab.blame import as_sqlite_says, blaming
-from sessions_vtab.vtab.limits import Excess, limit_of
 from sessions_vtab.vtab.logs import without_values
-from sessions_vtab.vtab.statements import RunningStatement
+from sessions_vtab.vtab.statements import RunningStatement, as_sqlite_says, blaming
 from sessions_vtab.vtab.transactions import Participants, UnitParticipant
 from sessions_vtab.vtab.write_queue import (
+    Excess,
     Identity,
     QueuedWrite,
     Sending,
@@ -35,6 +34,7 @@ from sessions_vtab.vtab.write_queue import (
     counts,
     drain,
     failure,
+    limit_of,
 )
 
 if TYPE_CHECKING:

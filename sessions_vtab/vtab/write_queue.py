@@ -1,9 +1,11 @@
-"""Rows waiting to be sent, in statement order, and what becomes of them when they are.
+"""Rows waiting to be sent, how many there may be, and what becomes of them when they are sent.
 
 Large queues spill to a temporary file. The rows of an open transaction are at the client until
 COMMIT: what reads their table would miss them. A row that is looked up by its key is an exception
 unless it is one of them: so ``executemany`` and an ORM's flush can change one row after another in
 one unit of work.
+
+``Excess`` says what is asked and said where a statement wants to write more than ``max_writes``.
 """
 
 from __future__ import annotations
@@ -12,19 +14,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Final, TypeAlias
+from math import ceil
+from typing import IO, Final, NamedTuple, TypeAlias
 
 from sessions_vtab.contract.backend import Backend, Context
 from sessions_vtab.contract.capability import Capability
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row, Scan
-from sessions_vtab.contract.write import Outcome, OutcomeState, Write
+from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
+    BudgetError,
     QueuedWritesError,
     SessionsError,
     UnknownOutcomeError,
     WriteError,
 )
+from sessions_vtab.vtab.statements import RunningStatement
 
 _ROWS_IN_MEMORY: Final = 50_000
 _BYTES_IN_MEMORY: Final = 64 * 1024 * 1024
@@ -321,3 +326,80 @@ def failure(failed: Sequence[Outcome], total: int) -> SessionsError:
         f" The first: {str(first.error).rstrip('.')}. The table writes has one row for each."
     )
     return UnknownOutcomeError(msg) if unknown else WriteError(msg)
+
+
+# How many
+
+DEFAULT: Final = 1_000
+"""Rows a statement may write where nobody has set ``max_writes``."""
+
+_VERBS: Final = {Action.INSERT: "insert", Action.UPDATE: "change", Action.DELETE: "remove"}
+
+
+def limit_of(connection: int | None, source: int | None, *, stored: bool) -> int | None:
+    """The limit in force; None for none.
+
+    Args:
+        connection: what the connection's user set.
+        source: what the source's settings say.
+        stored: rows go into a store on this machine, for which bulk imports are usual.
+    """
+    for given in (connection, source):
+        if given is not None:
+            return given
+    return None if stored else DEFAULT
+
+
+class Excess(NamedTuple):
+    """A statement that wants to write more rows than it may.
+
+    Attributes:
+        statement: which.
+        source: name of the source.
+        table: name of its table.
+        action: what would happen to the rows.
+        limit: rows it may write.
+        per_minute: rows that the service's quota lets it write in a minute; 0 if none is known.
+    """
+
+    statement: RunningStatement
+    source: str
+    table: str
+    action: Action
+    limit: int
+    per_minute: int = 0
+
+    def question(self, *, ended: bool) -> str:
+        """The question that asks the user to allow the statement.
+
+        Args:
+            ended: the statement has told all of its rows, so their number is known.
+        """
+        limit = _spaced(self.limit)
+        if ended:
+            rows = f"{_spaced(self.statement.written)} rows to {self.source} (max_writes {limit})"
+        else:
+            rows = f"more than {limit} rows to {self.source}.{self.table} (max_writes)"
+        return f"This statement would write {rows}.{self._time(ended=ended)} Send them?"
+
+    def _time(self, *, ended: bool) -> str:
+        """How long that takes at least, where the service limits it."""
+        if not self.per_minute:
+            return ""
+        least = ceil((self.statement.written if ended else self.limit) / self.per_minute)
+        about = "about" if ended else "more than"
+        unit = "minute" if least == 1 else "minutes"
+        quota = f"At the service's quota of {self.per_minute} per minute"
+        return f" {quota}, it takes {about} {least} {unit}."
+
+    def refusal(self) -> BudgetError:
+        """The error when nobody allows it."""
+        return BudgetError(
+            f"The statement would {_VERBS[self.action]} more than {self.limit} rows of"
+            f" {self.source}.{self.table} (max_writes). Nothing was written. Narrow the"
+            " statement with WHERE, or raise max_writes."
+        )
+
+
+def _spaced(number: int) -> str:
+    return f"{number:,}".replace(",", " ")

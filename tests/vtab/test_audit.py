@@ -17,7 +17,7 @@ from sessions_vtab import Connection, connect, register
 from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import ConfigurationError, InvalidValueError, SessionsError, StoreError
-from sessions_vtab.vtab.audit import Audit
+from sessions_vtab.vtab.logs import Audit
 from tests.memory import MemoryBackend
 
 INSERT = "INSERT INTO sessions(session_id, user_id) VALUES (?, ?)"

@@ -326,7 +326,9 @@ class TestStoppingARead:
                 raise KeyboardInterrupt
             return False
 
-        monkeypatch.setattr("sessions_vtab.vtab.host.StatementContext.interrupted", interrupted)
+        monkeypatch.setattr(
+            "sessions_vtab.vtab.statements.StatementContext.interrupted", interrupted
+        )
         with pytest.raises(KeyboardInterrupt):
             slow.ask("SELECT count(*) FROM sessions")
         monkeypatch.undo()
@@ -372,7 +374,9 @@ class TestStoppingACommit:
                 raise KeyboardInterrupt
             return False
 
-        monkeypatch.setattr("sessions_vtab.vtab.host.StatementContext.interrupted", interrupted)
+        monkeypatch.setattr(
+            "sessions_vtab.vtab.statements.StatementContext.interrupted", interrupted
+        )
         with pytest.raises(KeyboardInterrupt):
             queued.connection.execute("COMMIT")
         monkeypatch.undo()
