@@ -14,9 +14,8 @@ from importlib import import_module
 from typing import Any, Final, Literal, TypeAlias
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.messages import missing_extra
 from sessions_vtab.contract.model import ColumnType
-from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.errors import InvalidValueError, missing_extra
 
 Unit: TypeAlias = Literal["ns", "us"]
 """Resolution of times. ``ns`` holds the years 1678 to 2261, ``us`` every year from 1 to 9999."""

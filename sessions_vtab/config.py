@@ -42,9 +42,8 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 from sessions_vtab import registry
 from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.source import Source
-from sessions_vtab.errors import ConfigurationError, UnknownNameError
+from sessions_vtab.errors import ConfigurationError, UnknownNameError, did_you_mean
 from sessions_vtab.settings import (
     GENERIC,
     check_identifier,

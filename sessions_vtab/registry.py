@@ -18,11 +18,17 @@ from importlib.util import find_spec
 from typing import Final
 
 from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.messages import did_you_mean, install_command, packages_of
 from sessions_vtab.contract.scoping import scoped
 from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.verify import CHECKED, verify, with_checked_rows
-from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
+from sessions_vtab.errors import (
+    ConfigurationError,
+    MissingExtraError,
+    UnknownNameError,
+    did_you_mean,
+    install_command,
+    packages_of,
+)
 
 GROUP: Final = "sessions_vtab.backends"
 """The entry-point group of backends that other packages add."""

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
-from sessions_vtab.contract.messages import did_you_mean
-from sessions_vtab.errors import ConfigurationError, CredentialError
+from sessions_vtab.errors import ConfigurationError, CredentialError, did_you_mean
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 

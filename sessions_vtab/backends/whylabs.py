@@ -227,7 +227,10 @@ class WhylabsBackend(rest.RestBackend):
     )
     tables = (
         rest.RestTable(
-            SESSIONS.extended(*session_columns("org_id", "model_id")),
+            SESSIONS.extended(
+                *session_columns("org_id", "model_id"),
+                example="SELECT expire_time FROM sessions WHERE session_id = 'session-6LpL'",
+            ),
             "sessions/{session_id}",
             {
                 "session_id": "sessionId",

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from sessions_vtab.cli.formats import AUTO, FORMATS, SQLITE_MODES
 from sessions_vtab.cli.habits import shell_command
-from sessions_vtab.contract.messages import did_you_mean
+from sessions_vtab.errors import did_you_mean
 
 UNASKED: Final = 200
 """Requests that ``report`` makes without asking."""

@@ -20,8 +20,7 @@ from sessions_vtab.cli.streams import (
     use_utf8,
     write_whole,
 )
-from sessions_vtab.contract.messages import missing_extra
-from sessions_vtab.errors import MissingExtraError, SessionsError
+from sessions_vtab.errors import MissingExtraError, SessionsError, missing_extra
 
 if TYPE_CHECKING:
     from sessions_vtab.cli.help import Reference

@@ -23,9 +23,9 @@ from sessions_vtab.contract.predicate import (
     Null,
     Op,
     Predicate,
+    Rule,
 )
 from sessions_vtab.contract.predicate import fields as fields_of
-from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.write import Request
 from sessions_vtab.plan.lists import keys_asked
 from sessions_vtab.plan.plan import Decided

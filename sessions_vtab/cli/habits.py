@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from sessions_vtab.contract.messages import did_you_mean
+from sessions_vtab.errors import did_you_mean
 
 _SOURCES: Final = (
     "Each source is a schema. Write its name before the table, such as prod.sessions; the first"

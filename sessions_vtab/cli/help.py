@@ -25,9 +25,8 @@ from sessions_vtab.contract.agent_views import VIEWS, View, views_of
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath, Filter, Writes
 from sessions_vtab.contract.functions import FUNCTIONS
-from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import Column, ColumnType, Function, Table
-from sessions_vtab.errors import UnknownNameError
+from sessions_vtab.errors import UnknownNameError, did_you_mean
 from sessions_vtab.vtab import logs
 from sessions_vtab.vtab.host import OpenSource
 

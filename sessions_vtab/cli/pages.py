@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 from sessions_vtab.cli.streams import program
-from sessions_vtab.contract.messages import install_command, packages_of
 from sessions_vtab.contract.times import ACCEPTED
+from sessions_vtab.errors import install_command, packages_of
 
 _INDENT = "  "
 _GAP = 2

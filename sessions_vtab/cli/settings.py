@@ -20,7 +20,7 @@ import apsw.shell
 from sessions_vtab.cli.display import Style, escaped, is_terminal, moves_cursor, style_for
 from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, SQLITE_MODES, automatic
 from sessions_vtab.cli.streams import default_pager, fitted, output, show
-from sessions_vtab.contract.messages import did_you_mean
+from sessions_vtab.errors import did_you_mean
 from sessions_vtab.settings import FALSE, TRUE
 
 

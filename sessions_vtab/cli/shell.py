@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import apsw
 import apsw.shell
 
+from sessions_vtab.backends.local.file import make_private
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli.display import escaped
 from sessions_vtab.cli.execution import Execution, execute, progress_of
@@ -31,7 +32,6 @@ from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
 from sessions_vtab.cli.sources import banner
 from sessions_vtab.cli.streams import fitted, unusable, unwritable
 from sessions_vtab.cli.tables import candidates, matching
-from sessions_vtab.contract.files import make_private
 from sessions_vtab.errors import SessionsError, notes_of
 from sessions_vtab.hints import names_of
 from sessions_vtab.sql.lexer import split

@@ -24,9 +24,8 @@ from sessions_vtab.cli.display import escaped, footer
 from sessions_vtab.cli.streams import output, program
 from sessions_vtab.connection import Connection, connect
 from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.messages import did_you_mean, no_source
 from sessions_vtab.contract.model import quoted
-from sessions_vtab.errors import ConfigurationError, SessionsError
+from sessions_vtab.errors import ConfigurationError, SessionsError, did_you_mean, no_source
 
 _HINTS = (
     "Statements end with ;   .tables  .help sessions  .help append_event  .explain SELECT ..  .quit"

@@ -18,9 +18,8 @@ from sessions_vtab.cli.formats import distinct
 from sessions_vtab.connection import Connection
 from sessions_vtab.contract.agent_views import views_of
 from sessions_vtab.contract.backend import Resource
-from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import Column, Function, quoted, sql_type
-from sessions_vtab.errors import InvalidValueError, UnknownNameError
+from sessions_vtab.errors import InvalidValueError, UnknownNameError, did_you_mean
 from sessions_vtab.hints import Names, mentions, names_of
 
 _HEAD: Final = ("column", "type", "sent", "written", "meaning")

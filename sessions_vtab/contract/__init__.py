@@ -1,16 +1,14 @@
 """The contract between the engine and a backend: all that an author of a backend reads.
 
-In this order: ``model`` (tables, columns and functions as data and as CREATE TABLE), ``predicate``
-(conditions as values), ``capability`` (what a table of a backend can do, declared), ``scan`` (one
-read), ``write`` (one changed row), ``backend`` (the classes to implement). ``tables`` and
-``functions`` declare what several backends share; ``times`` and ``values`` say how instants, JSON
-and booleans look in SQL; ``verify`` checks a backend's declarations when it is connected, and rows
-where that is asked for.
+In this order: ``model`` (tables, columns and functions as data and as CREATE TABLE; the names of
+rows), ``predicate`` (conditions as values, and why one is sent or not), ``capability`` (what a
+table of a backend can do, declared), ``scan`` (one read), ``write`` (one changed row), ``backend``
+(the classes to implement). ``tables`` and ``functions`` declare what several backends share;
+``times`` and ``values`` say how instants, JSON and booleans look in SQL; ``verify`` checks a
+backend's declarations when it is connected, and rows where that is asked for.
 
 What helps with it: ``source`` (a configured source), ``scoping`` (the values that ``scopes``
-allows), ``templates`` (resource names), ``rules`` (why a condition is sent or not),
-``agent_events`` (what an event says), ``agent_views`` (views over a source's tables), ``messages``
-(what several messages say) and ``files`` (private ones).
+allows), ``agent_events`` (what an event says) and ``agent_views`` (views over a source's tables).
 """
 
 from __future__ import annotations

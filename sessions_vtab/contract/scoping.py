@@ -20,13 +20,11 @@ from sessions_vtab.contract.backend import (
     Transaction,
 )
 from sessions_vtab.contract.capability import Capability
-from sessions_vtab.contract.messages import did_you_mean
-from sessions_vtab.contract.model import Function, Table
+from sessions_vtab.contract.model import Function, Table, parse_name
 from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.templates import parse_name
 from sessions_vtab.contract.write import Outcome, OutcomeState, Request, Write
-from sessions_vtab.errors import ConfigurationError, InvalidValueError, SessionsError
+from sessions_vtab.errors import ConfigurationError, InvalidValueError, SessionsError, did_you_mean
 
 
 def scoped(backend: Backend, source: Source) -> Backend:

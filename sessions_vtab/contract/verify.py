@@ -20,10 +20,9 @@ from typing import Any, Final
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Backend, Context, Resource
 from sessions_vtab.contract.capability import AccessPath, Capability
-from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import ColumnType, Function, Table
 from sessions_vtab.contract.scan import Page, Scan
-from sessions_vtab.errors import ConfigurationError
+from sessions_vtab.errors import ConfigurationError, did_you_mean
 
 _IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _ACTIONS: Final = ("insert", "update", "delete")

@@ -16,8 +16,13 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from sessions_vtab.contract.messages import install_command
-from sessions_vtab.errors import CredentialError, MissingExtraError, SessionsError, UnavailableError
+from sessions_vtab.errors import (
+    CredentialError,
+    MissingExtraError,
+    SessionsError,
+    UnavailableError,
+    install_command,
+)
 
 T = TypeVar("T")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 
-from sessions_vtab.contract.messages import raised_in
 from sessions_vtab.errors import (
     ConflictError,
     CredentialError,
@@ -20,6 +19,7 @@ from sessions_vtab.errors import (
     TransientError,
     UnavailableError,
     UnknownOutcomeError,
+    raised_in,
 )
 from sessions_vtab.fetch.auth import Auth, Google, NoAuth, plain, redact
 from sessions_vtab.fetch.call import RequestSpec, Response, message_of

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import apsw
 
-from sessions_vtab.contract.messages import did_you_mean, nearest
+from sessions_vtab.errors import did_you_mean, nearest
 from sessions_vtab.hints.names import Connected, Mention, Names, mentions, names_of
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from sessions_vtab.contract.predicate import (
     Field,
     Op,
     Predicate,
+    Rule,
     Value,
     literal,
     to_sql,
 )
-from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.plan.index_info import UNKNOWN, Constraint, IndexInfo, Relation, Unknown
 

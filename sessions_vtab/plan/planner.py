@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from sessions_vtab.contract import times
 from sessions_vtab.contract.capability import RANGE, AccessPath, Capability
 from sessions_vtab.contract.model import ARGUMENTS, PLAN_COLUMNS, PUSH, ColumnType, Table
-from sessions_vtab.contract.predicate import EVERYTHING, TIMESTAMP, Op, Predicate
-from sessions_vtab.contract.rules import Rule
+from sessions_vtab.contract.predicate import EVERYTHING, TIMESTAMP, Op, Predicate, Rule
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
 from sessions_vtab.plan.costs import (

@@ -27,9 +27,9 @@ from sessions_vtab.contract.predicate import (
     Null,
     Op,
     Predicate,
+    Rule,
     Value,
 )
-from sessions_vtab.contract.rules import Rule
 
 
 class NotPushable(Enum):

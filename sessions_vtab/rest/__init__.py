@@ -27,12 +27,18 @@ from sessions_vtab.contract.capability import (
     HiddenRows,
     ValueForm,
 )
-from sessions_vtab.contract.messages import did_you_mean
-from sessions_vtab.contract.model import Column, ColumnType, Function, Table
+from sessions_vtab.contract.model import (
+    Column,
+    ColumnType,
+    Function,
+    Places,
+    Table,
+    name_of,
+    parse_name,
+)
 from sessions_vtab.contract.predicate import Op, Value
 from sessions_vtab.contract.scan import Counted, Order, Page, Row, Scan
 from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.templates import Places, name_of, parse_name
 from sessions_vtab.contract.values import dump_json, is_object, load_json
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Request, Write
 from sessions_vtab.errors import (
@@ -48,6 +54,7 @@ from sessions_vtab.errors import (
     SessionsError,
     UnknownOutcomeError,
     UnsupportedError,
+    did_you_mean,
 )
 from sessions_vtab.fetch import (
     NO_AUTH,

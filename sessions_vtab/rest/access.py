@@ -15,9 +15,8 @@ from sessions_vtab.contract.capability import (
     Within,
     Writes,
 )
-from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.model import Table, name_of, parse_name, places_of
 from sessions_vtab.contract.predicate import Compare, Member, Op, Predicate, Value, fields
-from sessions_vtab.contract.templates import name_of, parse_name, places_of
 from sessions_vtab.rest.declaration import Delete, Get, Insert, List, RestTable, Update
 
 _ONE = frozenset((Op.EQ,))

@@ -9,10 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, ClassVar, Protocol
 
-from sessions_vtab.contract.messages import did_you_mean
-from sessions_vtab.contract.model import Column, ColumnType
-from sessions_vtab.contract.templates import PLACEHOLDER, places_of
-from sessions_vtab.errors import ConfigurationError
+from sessions_vtab.contract.model import PLACEHOLDER, Column, ColumnType, places_of
+from sessions_vtab.errors import ConfigurationError, did_you_mean
 from sessions_vtab.rest.access import parent_column
 from sessions_vtab.rest.declaration import List, Operation, RestFunction, RestTable
 from sessions_vtab.rest.kinds import of_kinds, of_matcher

@@ -14,10 +14,16 @@ from urllib.parse import quote
 
 from sessions_vtab.contract.backend import Arguments
 from sessions_vtab.contract.capability import Filter, HiddenRows, ValueForm
-from sessions_vtab.contract.model import Function, Table
+from sessions_vtab.contract.model import (
+    PLACEHOLDER,
+    UNADDRESSABLE,
+    Function,
+    Places,
+    Table,
+    places_of,
+)
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.templates import PLACEHOLDER, UNADDRESSABLE, Places, places_of
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch import (
     READ,

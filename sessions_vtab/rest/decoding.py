@@ -19,10 +19,9 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic_core import to_json
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.model import ColumnType, Table
+from sessions_vtab.contract.model import ColumnType, Table, encoded, name_of, places_of
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.templates import encoded, name_of, places_of
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch import Item, Response
 from sessions_vtab.rest.access import parent_column

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from sessions_vtab.contract.messages import did_you_mean
-from sessions_vtab.contract.templates import PLACEHOLDER, places_of
+from sessions_vtab.contract.model import PLACEHOLDER, places_of
+from sessions_vtab.errors import did_you_mean
 from sessions_vtab.fetch import RequestSpec
 from sessions_vtab.rest.access import noun
 from sessions_vtab.rest.declaration import Operation, RestFunction, RestTable

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from sessions_vtab.contract.backend import Arguments, Context, Routine
-from sessions_vtab.contract.model import ColumnType
+from sessions_vtab.contract.model import ColumnType, name_of
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.templates import name_of
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import MissingParameterError, NotFoundError
 from sessions_vtab.fetch import Response, Sender, message_of, plain, redact, run_job

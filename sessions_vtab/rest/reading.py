@@ -20,8 +20,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.model import Places
 from sessions_vtab.contract.scan import Page, Row, Scan
-from sessions_vtab.contract.templates import Places
 from sessions_vtab.errors import RefusedError
 from sessions_vtab.fetch import Item, Reader, RequestSpec, Response
 from sessions_vtab.rest.declaration import Operation, RestFrame, RestTable

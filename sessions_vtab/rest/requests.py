@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 from sessions_vtab.contract.backend import Context, Resource
 from sessions_vtab.contract.capability import Capability
+from sessions_vtab.contract.model import Places, places_of
 from sessions_vtab.contract.predicate import AllOf, Value, fields
 from sessions_vtab.contract.scan import Scan
-from sessions_vtab.contract.templates import Places, places_of
 from sessions_vtab.contract.values import accept
 from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import InvalidValueError, SessionsError

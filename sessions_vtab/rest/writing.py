@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from sessions_vtab.contract.model import Places, name_of, places_of, shape
 from sessions_vtab.contract.predicate import Value
-from sessions_vtab.contract.templates import Places, name_of, places_of, shape
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     ConflictError,

@@ -10,10 +10,15 @@ from dataclasses import replace
 from sessions_vtab import registry
 from sessions_vtab.config import load, parse_source
 from sessions_vtab.contract.backend import Backend, Resource
-from sessions_vtab.contract.messages import did_you_mean, no_source, no_table
 from sessions_vtab.contract.model import Column, Table
 from sessions_vtab.contract.source import Source
-from sessions_vtab.errors import UnknownNameError, UnsupportedError
+from sessions_vtab.errors import (
+    UnknownNameError,
+    UnsupportedError,
+    did_you_mean,
+    no_source,
+    no_table,
+)
 
 _paced: dict[tuple[int, str, int], Backend] = {}
 """Backends with a rate limit, by process and settings. See ``opened``."""

@@ -16,8 +16,8 @@ from typing import Final
 
 import apsw
 
+from sessions_vtab.backends.local.file import make_private
 from sessions_vtab.columnar import Declared, require_pyarrow
-from sessions_vtab.contract.files import make_private
 from sessions_vtab.contract.model import ColumnType, quoted
 from sessions_vtab.errors import StoreError
 from sessions_vtab.snapshot.work import create_file, require_regular, translated

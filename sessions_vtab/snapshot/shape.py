@@ -8,10 +8,9 @@ from typing import Final
 
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import Capability
-from sessions_vtab.contract.messages import did_you_mean, no_table
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.tables import EVENT_COLUMNS, SCOPE_COLUMNS
-from sessions_vtab.errors import InvalidValueError, UnknownNameError
+from sessions_vtab.errors import InvalidValueError, UnknownNameError, did_you_mean, no_table
 from sessions_vtab.scanning.splitting import (
     LINK,
     SESSION_TABLES,

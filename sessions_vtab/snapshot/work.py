@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import apsw
 
-from sessions_vtab.contract.files import create_private, identity
+from sessions_vtab.backends.local.file import create_private, identity
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import BusyError, SessionsError, StoreError
 from sessions_vtab.snapshot.ddl import TEMPORARY_TABLES, create_indexes, create_views

@@ -38,11 +38,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Resource
-from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.contract.source import Source
-from sessions_vtab.errors import ConfigurationError, UnsupportedError
+from sessions_vtab.errors import ConfigurationError, UnsupportedError, did_you_mean
 from sessions_vtab.scanning import read, schema_of, split
 from sessions_vtab.scanning.model import Part, PartCondition
 from sessions_vtab.scanning.opening import opened, resolved, resource_of

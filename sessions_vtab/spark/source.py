@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sessions_vtab.contract.messages import missing_extra
-from sessions_vtab.errors import ConfigurationError, MissingExtraError
+from sessions_vtab.errors import ConfigurationError, MissingExtraError, missing_extra
 from sessions_vtab.scanning.model import Part
 from sessions_vtab.spark import (
     ReaderOptions,

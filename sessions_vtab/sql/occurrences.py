@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from sessions_vtab.contract.predicate import Predicate, fields
-from sessions_vtab.contract.rules import Rule
+from sessions_vtab.contract.predicate import Predicate, Rule, fields
 from sessions_vtab.sql.conditions import Atom, resolve
 from sessions_vtab.sql.names import Item, OurTable, Scope
 from sessions_vtab.sql.shapes import Block, Span, find

@@ -19,8 +19,7 @@ from typing import NamedTuple
 from sqlglot import exp
 
 from sessions_vtab.contract.model import Column
-from sessions_vtab.contract.predicate import AllOf, Predicate
-from sessions_vtab.contract.rules import Rule
+from sessions_vtab.contract.predicate import AllOf, Predicate, Rule
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.conditions import Atom, ConditionReader, TimeOperand, resolve
 from sessions_vtab.sql.names import Item, Scope

@@ -27,9 +27,8 @@ from sqlalchemy.engine.url import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from sessions_vtab.config import parse_source
-from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.source import Source
-from sessions_vtab.errors import SessionsError
+from sessions_vtab.errors import SessionsError, did_you_mean
 
 MEMORY: Final = ":memory:"
 """The location of a store that every connection has for itself."""

@@ -32,6 +32,9 @@ repository uses it from pytest like this::
         for table, path in suite.paths():
             suite.check_order(table, path)        # in pages, with ties, numbered: ``ordering``
 
+    def test_the_examples_of_help_run(suite):
+        suite.check_examples()
+
     def test_writes_do_what_they_declare(suite):
         for table in suite.known:
             suite.check_writes(table)             # writes a row, at last: ``writing``
@@ -44,9 +47,8 @@ needs a parameter::
     Suite(connection, "mybackend", keys={"sessions": {"session_id": ["a", "b", ..]}})
 
 ``run_suite(connection, "mybackend")`` does all of it without pytest and returns the failures.
-``generator`` adds random statements of the same grammar, and ``changes`` random statements that
-change a table while they read it. Where an emulator logs its requests, give
-``check_path`` a ``Traffic(requests, shown)``: it looks for what was sent, and for what was not.
+Where an emulator logs its requests, give ``check_path`` a ``Traffic(requests, shown)``: it looks
+for what was sent, and for what was not.
 """
 
 from __future__ import annotations
@@ -75,7 +77,7 @@ from sessions_vtab.testing.oracle import (
     read_known,
 )
 from sessions_vtab.testing.ordering import check_order, check_pages
-from sessions_vtab.testing.shapes import SHAPES, Shape, own_shapes
+from sessions_vtab.testing.shapes import SHAPES, Shape, own_shapes, wrong_examples
 from sessions_vtab.testing.writing import Sample, sample_of, wrong_writes
 from sessions_vtab.vtab.statements import blamed
 
@@ -343,6 +345,12 @@ class Suite:
         if wrong and count:
             raise AssertionError(f"{self.source}.{table}: {'; '.join(wrong)}")
 
+    def check_examples(self) -> None:
+        """Runs the examples of tables and functions; raises AssertionError if some are wrong."""
+        failures = wrong_examples(self.connection, self.source)
+        if failures:
+            raise AssertionError(failed(f"{self.source}: examples", failures))
+
     def check_writes(self, table: str, sample: Sample | None = None) -> None:
         """Checks what is declared of writes: see ``writing``. It writes, so it comes last.
 
@@ -464,6 +472,7 @@ def _checks(
     yield "operators", suite.check_operators
     for name in suite.known:
         yield f"columns of {name}", partial(suite.check_filled, name)
+    yield "examples", suite.check_examples
     for table, path in suite.paths():
         yield f"{table} by {path}", partial(suite.check_path, table, path, most=most)
     for table, path in suite.paths():

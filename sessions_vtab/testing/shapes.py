@@ -7,11 +7,17 @@ alias ``s``. The native tables ``people``, ``numbers``, ``moments`` and ``wanted
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
+import apsw
+
 from sessions_vtab.contract.model import quoted
+from sessions_vtab.errors import RefusedError, SessionsError
+from sessions_vtab.sql.lexer import apply, insert, name_of, tokenize
 from sessions_vtab.testing import conditions, several_tables
 from sessions_vtab.testing.oracle import Comparison, Known
 from sessions_vtab.testing.several_tables import statements
@@ -359,3 +365,37 @@ def own_shapes(known: Known) -> Iterator[Shape]:
         for number, text in enumerate(texts, 1):
             name = f"{table.name}-{how.name.lower()}-{number:02d}"
             yield Shape(name, text.format(**names), compare=how)
+
+
+def wrong_examples(connection: Any, schema: str) -> list[str]:
+    """The examples of a source's tables and functions that do not run, in words.
+
+    What has side effects is only planned. What an example names need not be there.
+
+    Args:
+        connection: of ``connect()``.
+        schema: name of the source.
+    """
+    backend = connection.sources[schema].backend
+    tables = [one.table for one in backend.resources.values()]
+    functions = [backend.functions[name] for name in backend.routines]
+    names = {*backend.resources, *backend.routines}
+    found = []
+    for one in (*tables, *functions):
+        run = connection.preview if getattr(one, "effect", False) else connection.execute
+        try:
+            with suppress(RefusedError):
+                list(run(_prefixed(one.example, schema, names)) if one.example else ())
+        except (SessionsError, apsw.Error) as error:
+            found.append(f"{one.name}: its example {one.example}: {error}")
+    return found
+
+
+def _prefixed(text: str, schema: str, names: Collection[str]) -> str:
+    """A statement with the schema before the tables and functions in its FROM."""
+    edits = [
+        insert(token.start, f"{quoted(schema)}.")
+        for before, token in pairwise(tokenize(text))
+        if before.upper in {"FROM", "JOIN"} and name_of(token).lower() in names
+    ]
+    return apply(text, edits)

@@ -15,9 +15,8 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from sessions_vtab.contract.capability import Writes
-from sessions_vtab.contract.model import ColumnType, quoted
+from sessions_vtab.contract.model import ColumnType, places_of, quoted
 from sessions_vtab.contract.predicate import Value
-from sessions_vtab.contract.templates import places_of
 from sessions_vtab.contract.values import accept
 from sessions_vtab.contract.write import Request, Write
 from sessions_vtab.errors import ConflictError, SessionsError, UnsupportedError

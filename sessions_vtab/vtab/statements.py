@@ -24,9 +24,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import apsw
 
 from sessions_vtab.contract.backend import Transaction
-from sessions_vtab.contract.messages import raised_in
 from sessions_vtab.contract.predicate import Value
-from sessions_vtab.errors import BudgetError, SessionsError, StoppedError
+from sessions_vtab.errors import BudgetError, SessionsError, StoppedError, raised_in
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import Host, OpenSource

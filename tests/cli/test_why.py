@@ -11,7 +11,7 @@ import pytest
 import sessions_vtab
 from sessions_vtab.cli.explain import explain
 from sessions_vtab.contract.model import Column, ColumnType, Table
-from sessions_vtab.contract.rules import Rule
+from sessions_vtab.contract.predicate import Rule
 from sessions_vtab.fetch import ResponseMatcher, SinglePage
 from sessions_vtab.rest import Get, List, RestBackend, RestTable
 

@@ -55,6 +55,11 @@ def test_each_path_returns_the_oracle_s_rows_and_is_sent_what_it_declares(
 
 
 @pytest.mark.parametrize("name", STAGES)
+def test_the_examples_of_help_run(suite_of: Callable[[str], Suite], name: str) -> None:
+    suite_of(name).check_examples()
+
+
+@pytest.mark.parametrize("name", STAGES)
 def test_every_column_has_a_value_in_some_row(suite_of: Callable[[str], Suite], name: str) -> None:
     suite = suite_of(name)
 

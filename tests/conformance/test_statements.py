@@ -18,11 +18,11 @@ from sessions_vtab.contract.agent_views import views_of
 from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
-from sessions_vtab.testing import generator, hostile
+from sessions_vtab.testing import hostile
 from sessions_vtab.testing.conformance import Suite
-from sessions_vtab.testing.generator import Query
+from tests import random_statements
 from tests.conformance import vertex_rows
-from tests.random_statements import ask
+from tests.random_statements import Query, ask
 from tests.two_sources import TwoSources
 
 _VIEW = re.compile(r"\{(turns|tool_calls|usage_by_session|live_events)\}")
@@ -103,8 +103,10 @@ def test_statements_over_views_return_the_oracle_s_rows(
     prod: Source, view: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A view in place of the query that groups, into which the same conditions move."""
-    monkeypatch.setitem(generator._ITEMS, "grouped", f"{{{view}}}")
-    monkeypatch.setattr(generator, "_TABLES", ("sessions", "events", "grouped", "grouped", "last"))
+    monkeypatch.setitem(random_statements._ITEMS, "grouped", f"{{{view}}}")
+    monkeypatch.setattr(
+        random_statements, "_TABLES", ("sessions", "events", "grouped", "grouped", "last")
+    )
     with closing(connect(sources=[prod])) as connection:
         _ask(_WithViews(connection, "prod"), _COUNT // 2)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions_vtab.contract.templates import name_of, parse_name, places_of, shape
+from sessions_vtab.contract.model import name_of, parse_name, places_of, shape
 
 EVENT = "apps/{app}/sessions/{session_id}/events/{event_id}#{part}"
 

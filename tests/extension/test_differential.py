@@ -14,11 +14,10 @@ import pytest
 from sessions_vtab import connect
 from sessions_vtab.emulator.serve import Running
 from sessions_vtab.testing import hostile
-from sessions_vtab.testing.generator import Query
 from tests.conformance.stages import STAGES
 from tests.extension.conftest import Host, Setting
 from tests.extension.pair import Pair, Rows, rows_of
-from tests.random_statements import ask
+from tests.random_statements import Query, ask
 
 _COUNT = int(os.environ.get("EXTENSION_DIFFERENTIAL", "8"))
 _SEED = int(os.environ.get("EXTENSION_SEED", "0"))

@@ -14,10 +14,10 @@ from sessions_vtab.contract.predicate import (
     Null,
     Op,
     Predicate,
+    Rule,
     Slot,
     to_sql,
 )
-from sessions_vtab.contract.rules import Rule
 from sessions_vtab.plan.pushdown import exactly, project, refusal
 
 FILTERS = (

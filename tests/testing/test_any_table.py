@@ -180,3 +180,30 @@ def test_too_few_shapes_are_a_failure(listed, monkeypatch: pytest.MonkeyPatch) -
         ):
             suite.check_shapes()
         suite.close()
+
+
+@pytest.mark.parametrize(
+    ("example", "wrong"),
+    [
+        ("", None),
+        ("SELECT id FROM tickets WHERE owner = 'ann'", None),
+        ("SELECT id FROM tickets JOIN tickets AS b USING (id)", None),
+        ("SELECT id FROM tickets WHERE id = 'no such ticket'", None),
+        ("SELECT ownr FROM tickets", "no such column: ownr"),
+        ("SELECT id FROM ticket", "no such table: ticket"),
+        ("SELECT id FROM tickets WHERE", "incomplete input"),
+    ],
+)
+@pytest.mark.parametrize("default", [True, False])
+def test_the_example_of_a_table_is_run(example: str, wrong: str | None, default: bool) -> None:
+    """Whether or not its source is the default, whose tables need no prefix."""
+    (table,) = Tickets.tables
+    own = replace(table, table=replace(TICKETS, example=example))
+    backend = type("Own", (Tickets,), {"tables": (own,)})
+    source = {"backend": backend, "base_url": "http://127.0.0.1:1", "transport": _server()}
+    sources = {"t": source} if default else {"l": "local://:memory:", "t": source}
+    with closing(connect(sources=sources, default=next(iter(sources)), config=os.devnull)) as db:
+        found = [one for one in run_suite(db, "t", most=1) if "example" in one]
+
+    assert len(found) == (wrong is not None)
+    assert all(f"tickets: its example {example}: " in one and str(wrong) in one for one in found)

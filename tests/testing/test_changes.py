@@ -15,7 +15,7 @@ from sessions_vtab import Connection, connect
 from sessions_vtab.contract.write import Outcome, OutcomeState
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
-from sessions_vtab.testing.changes import ChangeCase, ChangeDuel, change
+from tests.random_changes import ChangeCase, ChangeDuel, change
 
 _COUNT = int(os.environ.get("CHANGES", "80"))
 _START = int(os.environ.get("CHANGES_START", "0"))

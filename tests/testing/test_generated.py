@@ -10,7 +10,7 @@ from sessions_vtab import connect
 from sessions_vtab.contract.source import Source
 from sessions_vtab.testing import hostile
 from sessions_vtab.testing.conformance import Suite
-from sessions_vtab.testing.generator import Query, queries
+from tests.random_statements import Query, queries
 from tests.testing.conftest import fill
 from tests.two_sources import TwoSources
 

@@ -29,16 +29,14 @@ import apsw
 from sessions_vtab.backends.adk.tables import ABSENT, NEWEST, SCOPES, Layout, relations
 from sessions_vtab.backends.adk.values import functions, moment, shift_of, zone_of
 from sessions_vtab.backends.local.ddl import add_function
-from sessions_vtab.backends.local.dialect import Select
-from sessions_vtab.backends.local.file import located, tilde
+from sessions_vtab.backends.local.dialect import LocalResource, Select
+from sessions_vtab.backends.local.file import identity, located, tilde
 from sessions_vtab.backends.local.pending import OpenScan
-from sessions_vtab.backends.local.resource import LocalResource
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import StoreTable
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Backend, Context
 from sessions_vtab.contract.capability import Writes
-from sessions_vtab.contract.files import identity
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Scan
 from sessions_vtab.contract.source import Source

@@ -102,6 +102,7 @@ class EmbeddingStudioBackend(rest.RestBackend):
             SESSIONS.extended(
                 *session_columns(*own, "is_irrelevant", "batch_id", "session_number", "events"),
                 hidden=session_columns("page_size"),
+                example="SELECT session_id, user_id FROM sessions WHERE batch_id = '65f0a1'",
             ),
             reading.SESSION,
             {

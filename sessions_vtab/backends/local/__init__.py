@@ -6,12 +6,12 @@ runs no model: ``integrate_session`` and ``use_session_for_improvement`` only re
 
 Here is the store as a transactional backend, and its functions; besides:
 
-* `resource`: one of its tables as the engine uses it
 * `store`, `pending`: its connection, scans and transaction, and what waits in that
 * `file`, `ddl`: its file; `snapshots`: a snapshot's file
-* `tables`, `dialect`: columns and what can be written, and scans as SQL of the file
+* `tables`, `dialect`: columns and what can be written, and the tables as the engine reads them:
+  scans as SQL of the file
 * `sessions`, `events`: writing sessions and events; `checks`: rules for ids, names and values
-* `uploads`, `participants`, `improvement`: what upload, chat and search sessions have besides
+* `uploads`, `participants`: what upload and chat sessions have besides
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import ClassVar, Final, Self, TypeAlias
 
 import apsw
 
-from sessions_vtab.backends.local import events, improvement, participants, sessions, uploads
+from sessions_vtab.backends.local import events, participants, sessions, uploads
+from sessions_vtab.backends.local.dialect import LocalResource
 from sessions_vtab.backends.local.file import MEMORY, located, tilde
-from sessions_vtab.backends.local.resource import LocalResource
 from sessions_vtab.backends.local.snapshots import APPLICATION_ID, VERSION, snapshot_at
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import RELATIONS
@@ -197,9 +197,9 @@ _EFFECTS: Final[Mapping[str, _Effect]] = {
     "unbind_participant": participants.unbind,
     "close_upload_session": uploads.close,
     "upload_file": uploads.upload,
-    "use_session_for_improvement": improvement.schedule,
-    "mark_session_irrelevant": improvement.mark_irrelevant,
-    "release_batch": improvement.release,
+    "use_session_for_improvement": sessions.schedule,
+    "mark_session_irrelevant": sessions.mark_irrelevant,
+    "release_batch": sessions.release,
 }
 
 
@@ -231,7 +231,7 @@ def _effect(store: Store, effect: _Effect) -> Routine:
 
 def _batch_sessions(store: Store) -> Routine:
     def routine(arguments: Arguments, context: Context) -> Iterator[Row]:
-        text, bindings = improvement.batch_query(store, arguments)
+        text, bindings = sessions.batch_query(store, arguments)
         for page in store.pages(text, bindings, context):
             yield from page
 

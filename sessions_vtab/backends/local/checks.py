@@ -15,8 +15,8 @@ from urllib.parse import unquote
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract import times
 from sessions_vtab.contract.agent_events import text_of
+from sessions_vtab.contract.model import encoded
 from sessions_vtab.contract.predicate import literal
-from sessions_vtab.contract.templates import encoded
 from sessions_vtab.contract.values import is_object, load_json
 from sessions_vtab.errors import (
     ConflictError,

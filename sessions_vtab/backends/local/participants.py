@@ -18,8 +18,7 @@ from sessions_vtab.backends.local.checks import (
     session_name,
     session_of,
 )
-from sessions_vtab.backends.local.dialect import Select
-from sessions_vtab.backends.local.resource import response
+from sessions_vtab.backends.local.dialect import Select, response
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import RELATIONS
 from sessions_vtab.contract.backend import Arguments

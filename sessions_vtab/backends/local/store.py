@@ -12,11 +12,10 @@ from typing import Any, Final
 import apsw
 
 from sessions_vtab.backends.local.ddl import APPLICATION_ID, MIGRATIONS
-from sessions_vtab.backends.local.file import MEMORY, Opening, is_taken, stale, translate
+from sessions_vtab.backends.local.file import MEMORY, Opening, identity, is_taken, stale, translate
 from sessions_vtab.backends.local.pending import OpenScan, TouchedSessions
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Context
-from sessions_vtab.contract.files import identity
 from sessions_vtab.contract.scan import Page
 from sessions_vtab.errors import ReadOnlyError, StoreError, UnsupportedError, inherited
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.testing import hostile
-from sessions_vtab.testing.generator import Query, queries
+from tests.random_statements import Query, queries
 
 from .conftest import Database
 

@@ -96,7 +96,7 @@ class ChangeCase:
 
 def change(seed: int) -> ChangeCase:
     """The statement of a seed. Ids of new rows hold the seed, so that they do not collide."""
-    return _Writer(random.Random(seed), seed).change()  # noqa: S311  # For tests.
+    return _Writer(random.Random(seed), seed).change()  # For tests.
 
 
 class _Writer:
@@ -106,10 +106,10 @@ class _Writer:
 
     def change(self) -> ChangeCase:
         kinds = (self._update, self._update, self._update_from, self._delete, self._insert)
-        if self._rng.random() < 0.25:  # noqa: PLR2004
+        if self._rng.random() < 0.25:
             return self._trigger()
         text = self._rng.choice(kinds)()
-        if self._rng.random() < 0.3:  # noqa: PLR2004
+        if self._rng.random() < 0.3:
             text += " RETURNING session_id, display_name"
         return ChangeCase(text)
 
@@ -217,7 +217,7 @@ class ChangeDuel:
         try:
             got = self._ours.execute(change.sql).fetchall()
         except QueuedWritesError:
-            assert change.setup, f"refused outside a trigger: {change.sql}"  # noqa: S101
+            assert change.setup, f"refused outside a trigger: {change.sql}"
             self.refused += 1
         else:
             expected = self._native.execute(change.sql).fetchall()

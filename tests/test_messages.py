@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import sessions_vtab
-from sessions_vtab.contract.messages import install_command, packages_of
+from sessions_vtab.errors import install_command, packages_of
 
 
 def test_it_names_this_python_and_quotes_the_packages() -> None:

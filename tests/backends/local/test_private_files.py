@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sessions_vtab import connect
-from sessions_vtab.contract.files import make_private
+from sessions_vtab.backends.local.file import make_private
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 
