@@ -5,8 +5,8 @@
   new-backend, emulator
 * `shell`: the interactive shell, APSW's with commands of our own: `shell_commands`, `settings`;
   `habits`: what users of other shells type
-* `session`, `execution`: the statements of a text, and running one
-* `display`, `formats`: rows, values and errors as text; `streams`: where that text goes
+* `execution`: running one statement, and those of a text
+* `display`, `formats`: rows, values and errors as text; `streams`, `terminal`: where that text goes
 * `readings`, `explain`: what a statement will do, and which rule decided it
 * `help`, `pages`: the reference, whose topics are documents in ``docs/help``
 * `sources`, `tables`: sources and tables as the shell shows them

@@ -23,8 +23,8 @@ from sessions_vtab.cli.streams import (
 from sessions_vtab.errors import MissingExtraError, SessionsError, missing_extra
 
 if TYPE_CHECKING:
+    from sessions_vtab.cli.execution import ScriptSession
     from sessions_vtab.cli.help import Reference
-    from sessions_vtab.cli.session import ScriptSession
     from sessions_vtab.connection import Connection
 
 
@@ -74,7 +74,8 @@ def _uncollected() -> Iterator[None]:
 def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
     """The connection that the common options describe."""
     with _uncollected():
-        from sessions_vtab.cli.execution import ask, prepare  # noqa: PLC0415
+        from sessions_vtab.cli.execution import prepare  # noqa: PLC0415
+        from sessions_vtab.cli.terminal import ask  # noqa: PLC0415
         from sessions_vtab.connection import connect  # noqa: PLC0415
 
         connection = connect(
@@ -99,7 +100,7 @@ def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
 @contextmanager
 def _session(arguments: argparse.Namespace, form: str, name: str) -> Iterator[ScriptSession]:
     """A connection and a place to print to."""
-    from sessions_vtab.cli.session import ScriptSession  # noqa: PLC0415
+    from sessions_vtab.cli.execution import ScriptSession  # noqa: PLC0415
 
     style = Style(heading=arguments.heading)
     with _connected(arguments) as connection, output(arguments.output) as stream:

@@ -17,9 +17,9 @@ import apsw
 
 from sessions_vtab.cli.arguments import UNASKED
 from sessions_vtab.cli.display import Failed, counted, duration, escaped, is_terminal, seconds
-from sessions_vtab.cli.execution import CLEAR
 from sessions_vtab.cli.pages import TOPICS, Grid
 from sessions_vtab.cli.streams import output
+from sessions_vtab.cli.terminal import CLEAR
 from sessions_vtab.columnar import require_pyarrow
 from sessions_vtab.connection import Connection
 from sessions_vtab.contract.model import quoted

@@ -1,26 +1,39 @@
-"""Running one statement: its columns, its rows, what it cost, and how Ctrl-C stops it.
-
-While it takes long, a line on the terminal says how far it is.
-"""
+"""Running statements: one, with what it cost; those of a text, up to the first error; errors."""
 
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import apsw
 
-from sessions_vtab.cli.display import escaped, footer, moves_cursor
+from sessions_vtab.cli.display import (
+    Failed,
+    Style,
+    counted,
+    escaped,
+    footer,
+    is_terminal,
+    render,
+    seconds,
+    style_for,
+)
+from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, automatic
+from sessions_vtab.cli.habits import shell_command
+from sessions_vtab.cli.streams import help_command, unwritable
+from sessions_vtab.cli.terminal import fitted, progress_of
 from sessions_vtab.connection import Connection
-from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.progress import EVERY, FIRST, Progress
+from sessions_vtab.errors import BudgetError, InvalidValueError, SessionsError
+from sessions_vtab.sql import lexer
+from sessions_vtab.vtab.statements import blamed
 
+_MARGIN: Final = "   "
+_BLANK_BETWEEN: Final = frozenset(("table", "csv", "tsv", "markdown"))
 _STEPS: Final = 100_000
 """SQLite steps between two looks at Ctrl-C: some milliseconds."""
 
@@ -169,96 +182,217 @@ def _readfile(*arguments: apsw.SQLiteValue) -> bytes:
         raise InvalidValueError(f"readfile: {path}: {error.strerror}.") from None
 
 
-CLEAR: Final = "\r\x1b[K"
-"""What takes a line away on a terminal."""
-
-_TERMINAL: Final = threading.RLock()
-"""Held by whoever writes to the terminal while a line may be shown there."""
-
-
-@contextmanager
-def progress(look: Callable[[float], Progress]) -> Iterator[Callable[[], None]]:
-    """Shows progress on standard error inside the block, if that is a terminal.
-
-    A thread writes the line. A timer signal would cut the writes of a statement whose rows are
-    printed on a slow terminal (``PYTHONUNBUFFERED=1`` loses the rest of a row without an error),
-    and exists neither on Windows nor outside the main thread.
+class ScriptSession:
+    """Statements from one text, one after another, on one connection.
 
     Args:
-        look: how far the statement is; it is given the seconds since the block began.
+        connection: where they run.
+        stream: where rows are printed.
+        form: a key of ``formats.FORMATS``, or ``auto``.
+        bindings: values of parameters by name.
+        name: what errors call the text: the file's name; empty if it came as an argument.
+        style: how rows are written.
 
-    Yields:
-        A function that ends it early: before rows are printed on the same terminal.
+    Attributes:
+        returned: rows that the statements have returned so far.
     """
-    if not moves_cursor(sys.stderr):
-        yield lambda: None
-        return
-    line = _Line(look)
-    line.start()
-    try:
-        yield line.end
-    finally:
-        line.end()
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream: IO[str],
+        form: str,
+        bindings: Mapping[str, Any],
+        name: str,
+        style: Style,
+    ) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._form = form
+        self._bindings = bindings
+        self._name = name
+        self._style = style
+        self._terminal = is_terminal(stream)
+        self.returned = 0
+        self._told: list[str] = []
+
+    def run(self, text: str) -> None:
+        """Runs the statements and prints rows only.
+
+        Raises:
+            Failed: a statement failed; those before it were done.
+        """
+        printed = False
+        for number, statement in enumerate(_statements(text), 1):
+            before = "\n" if printed and self._form in _BLANK_BETWEEN else ""
+            printed = self._show(statement, number, before=before) or printed
+        self._end(text)
+        if self._terminal:
+            for what in dict.fromkeys(self._told):
+                note = NOTES[what].format("--format")
+                print(fitted(note) if is_terminal(sys.stderr) else note, file=sys.stderr)
+
+    def tour(self, text: str) -> None:
+        """As ``run``, with the comments before each statement and a summary at the end.
+
+        Comments and summary belong to tables; other formats print rows only.
+
+        Raises:
+            Failed: a statement failed; those before it were done.
+        """
+        if self._form != "table":
+            self.run(text)
+            return
+        started, number, end = time.perf_counter(), 0, 0
+        for number, statement in enumerate(lexer.split(text, apsw.complete), 1):
+            self._comments(text[end : statement.start])
+            end = statement.start + len(statement.text)
+            self._show(statement, number, _MARGIN)
+        self._comments(text[end:])
+        self._end(text)
+        elapsed = seconds(time.perf_counter() - started)
+        self._write(f"{self._name}: {counted(number, 'statement')}, no errors, {elapsed}\n")
+
+    def explain(self, text: str, *, why: bool = False) -> None:
+        """Prints how each statement of a text would be answered.
+
+        Args:
+            text: statements.
+            why: also names the rule by which each condition is sent or not.
+
+        Raises:
+            Failed: one cannot be prepared.
+        """
+        from sessions_vtab.cli.explain import explain  # noqa: PLC0415
+
+        for number, statement in enumerate(_statements(text), 1):
+            with self._guarded(statement, number):
+                for line in explain(self._connection, statement.text, self._bindings, why=why):
+                    self._write(escaped(fitted(line) if self._terminal else line) + "\n")
+
+    def _show(
+        self, statement: lexer.Statement, number: int, margin: str = "", before: str = ""
+    ) -> bool:
+        """Runs a statement and prints its rows, if it has any columns; returns whether it has."""
+        with (
+            self._guarded(statement, number),
+            progress_of(self._connection) as end_progress,
+            execute(self._connection, statement.text, self._bindings) as execution,
+        ):
+            if execution.columns:
+                self._write(before)
+                style = style_for(self._stream, self._style, len(margin))
+                for piece in self._laid_out(execution, style):
+                    if self._terminal:
+                        end_progress()
+                    self._write(margin + piece)
+        self.returned += execution.returned
+        return bool(execution.columns)
+
+    def _laid_out(self, execution: Execution, style: Style) -> Iterator[str]:
+        if self._form == AUTO:
+            return automatic(execution.columns, execution.rows, style, self._told.append)
+        return FORMATS[self._form](execution.columns, execution.rows, style)
+
+    def _comments(self, between: str) -> None:
+        """Prints the comments between two statements that reach to the end of their line."""
+        for line in map(str.strip, between.splitlines()):
+            if line.startswith("--"):
+                self._write(line + "\n")
+
+    @contextmanager
+    def _guarded(self, statement: lexer.Statement, number: int) -> Iterator[None]:
+        try:
+            with describing_errors(self._connection, statement.text, help_command):
+                yield
+        except UnicodeEncodeError as error:
+            raise Failed(f"Error: {unwritable(error)}") from None
+        except (Failed, KeyboardInterrupt) as error:
+            self._stream.flush()
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            where = f" in {self._name}, line {statement.line}, statement {number}"
+            where = where if self._name else ""
+            raise Failed(f"Error{where}: {error}") from error.__cause__
+
+    def _end(self, text: str) -> None:
+        """A transaction that is still open would be rolled back without a word."""
+        if self._connection.in_transaction:
+            last = text.rstrip().count("\n") + 1
+            where = f" in {self._name}, line {last}" if self._name else ""
+            raise Failed(
+                f"Error{where}: the transaction was not committed, so its changes were rolled"
+                " back. End it with COMMIT."
+            )
+
+    def _write(self, text: str) -> None:
+        self._stream.write(escaped(text) if self._terminal else text)
 
 
-def progress_of(connection: Connection) -> AbstractContextManager[Callable[[], None]]:
-    """``progress`` of what a connection executes inside the block."""
-    return progress(connection.progress)
+def _statements(text: str) -> Iterator[lexer.Statement]:
+    """The statements of a text.
+
+    Raises:
+        Failed: the text is a command of the shell.
+    """
+    command = shell_command(text)
+    if command is not None:
+        raise Failed(
+            f"Error: {escaped(text.strip().partition(chr(10))[0])} is not SQL. For commands of the"
+            f" shell: sessions-vtab '{escaped(command)}', or sessions-vtab < FILE"
+        )
+    return lexer.split(text, apsw.complete)
 
 
 @contextmanager
-def paused() -> Iterator[None]:
-    """Inside the block no progress is written over a question; afterwards it goes on."""
-    with _TERMINAL:
-        if moves_cursor(sys.stderr):
-            print(CLEAR, end="", file=sys.stderr, flush=True)
-        yield
+def describing_errors(
+    connection: Connection, sql: str, help_command: Callable[[], str]
+) -> Iterator[None]:
+    """A block that works for a statement: what fails there is ``Failed``, as ``described``.
 
+    That goes for errors that say what is wrong: of this package, of SQLite, and bugs of a known
+    backend. An interrupt gets a note of what the statement has cost.
 
-class _Line(threading.Thread):
-    """The line on the terminal, written anew until it ends."""
-
-    def __init__(self, look: Callable[[float], Progress]) -> None:
-        super().__init__(name="sessions-vtab progress", daemon=True)
-        self._look = look
-        self._began = time.perf_counter()
-        self._shown = False
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        """Waits, so that short statements show nothing, then writes some times a second."""
-        delay = FIRST
-        while not self._ended.wait(delay):
-            self._show()
-            delay = EVERY
-
-    def _show(self) -> None:
-        with _TERMINAL:
-            if self._ended.is_set():
-                return
-            try:
-                progress = self._look(time.perf_counter() - self._began)
-            except (RuntimeError, LookupError):
-                return  # The statement's thread has changed what is counted: the next look tells.
-            self._shown = True
-            print(f"{CLEAR}{progress} ..", end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        """Removes the line; nothing is written once this returns. Later calls cost nothing."""
-        if self._ended.is_set():
-            return
-        with _TERMINAL:
-            self._ended.set()
-            if self._shown:
-                print(CLEAR, end="", file=sys.stderr, flush=True)
-
-
-def ask(question: str) -> bool:
-    """Asks on the terminal: true for y or yes, and the end of input is a no.
-
-    Ctrl-C ends the statement.
+    Args:
+        connection: where it runs.
+        sql: the statement.
+        help_command: says how help is asked for; only errors need it.
     """
-    with paused():
-        sys.stderr.write(f"{escaped(question)} [y/N] ")
-        sys.stderr.flush()
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, apsw.Error | SessionsError) and blamed(error) is None:
+            raise
+        raise Failed(described(connection, error, sql, help_command())) from error
+    except KeyboardInterrupt as error:
+        if requests := connection.statement_requests:
+            verb = "was" if requests == 1 else "were"
+            error.add_note(f"{counted(requests, 'request')} {verb} made.")
+        raise
+
+
+def described(connection: Connection, error: Exception, sql: str, help_command: str) -> str:
+    """An error of a statement in words, with "did you mean" and its place where these are known.
+
+    Args:
+        connection: where it ran; asked for the names it knows.
+        error: the error.
+        sql: the statement.
+        help_command: how help is asked for.
+    """
+    from sessions_vtab.hints import Problem, names_of, problem  # noqa: PLC0415  # For errors.
+
+    bug = blamed(error)
+    if bug is not None:
+        return render(Problem(bug), sql, -1, help_command)
+    # Without the hints for interfaces that have no other place for them.
+    message = str(getattr(error, "sqlite_message", error)) or type(error).__name__
+    if isinstance(error, BudgetError):
+        # By an option, or by ``.set`` in the shell.
+        name = "max_writes" if "max_writes" in message else "max_requests"
+        command = f".set {name}" if help_command == ".help" else f"--{name.replace('_', '-')}"
+        message += f"\n  {command} N"
+    if isinstance(error, SessionsError):
+        return render(Problem(message), sql, -1, help_command)
+    found = problem(message, sql, names_of(connection))
+    return render(found, sql, getattr(error, "error_offset", -1), help_command)

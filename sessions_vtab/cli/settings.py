@@ -19,7 +19,8 @@ import apsw.shell
 
 from sessions_vtab.cli.display import Style, escaped, is_terminal, moves_cursor, style_for
 from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, SQLITE_MODES, automatic
-from sessions_vtab.cli.streams import default_pager, fitted, output, show
+from sessions_vtab.cli.streams import output
+from sessions_vtab.cli.terminal import default_pager, fitted, show
 from sessions_vtab.errors import did_you_mean
 from sessions_vtab.settings import FALSE, TRUE
 

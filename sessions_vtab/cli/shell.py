@@ -25,13 +25,14 @@ import apsw.shell
 from sessions_vtab.backends.local.file import make_private
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli.display import escaped
-from sessions_vtab.cli.execution import Execution, execute, progress_of
+from sessions_vtab.cli.execution import Execution, execute
 from sessions_vtab.cli.formats import SQLITE_MODES
 from sessions_vtab.cli.habits import ELSEWHERE, command_name, shell_command
 from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
 from sessions_vtab.cli.sources import banner
-from sessions_vtab.cli.streams import fitted, unusable, unwritable
+from sessions_vtab.cli.streams import unusable, unwritable
 from sessions_vtab.cli.tables import candidates, matching
+from sessions_vtab.cli.terminal import fitted, progress_of
 from sessions_vtab.errors import SessionsError, notes_of
 from sessions_vtab.hints import names_of
 from sessions_vtab.sql.lexer import split

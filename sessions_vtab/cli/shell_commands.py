@@ -25,13 +25,11 @@ from sessions_vtab.cli.display import (
     style_for,
     terminal_size,
 )
-from sessions_vtab.cli.execution import progress_of
+from sessions_vtab.cli.execution import describing_errors
 from sessions_vtab.cli.formats import FORMATS, automatic
 from sessions_vtab.cli.pages import text as page_text
-from sessions_vtab.cli.session import describing_errors
 from sessions_vtab.cli.settings import ShellSettings
 from sessions_vtab.cli.sources import checked, listed, require
-from sessions_vtab.cli.streams import fitted
 from sessions_vtab.cli.tables import (
     import_rows,
     inspect_table,
@@ -39,6 +37,7 @@ from sessions_vtab.cli.tables import (
     schema_text,
     table_lines,
 )
+from sessions_vtab.cli.terminal import fitted, progress_of
 from sessions_vtab.errors import SessionsError, UnknownNameError
 from sessions_vtab.hints import names_of
 

@@ -1,7 +1,6 @@
 """Text that comes in and goes out: UTF-8 wherever no terminal says otherwise.
 
-Output goes to a stream, to a file that appears complete or not at all, or through ``$PAGER`` where
-it is longer than the terminal.
+Output goes to a stream, or to a file that appears complete or not at all.
 """
 
 from __future__ import annotations
@@ -9,18 +8,14 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import shlex
 import stat
 import sys
-import textwrap
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
-from sessions_vtab.cli.display import moves_cursor, terminal_size, width
 from sessions_vtab.errors import ConfigurationError
 
 
@@ -183,108 +178,6 @@ def read_sql(path: str) -> str:
         raise ConfigurationError(f"{name} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{name} is not UTF-8 text.") from None
-
-
-_WORD: Final = re.compile(r" *(?:[a-z]+(?: order)? {2,})?")
-"""What a line of an explanation begins with: ``  by order  ``."""
-
-_DOTTED: Final = re.compile(r"(?<=\s)(\.\w+) (\S+)(?: (\.\.))?")
-_HELD: Final = "\xa0"
-"""What holds the words of a dot command together."""
-
-
-def fitted(text: str) -> str:
-    """Lines of a text, broken between words where the terminal ends, never in a dot command.
-
-    What a line goes on with stands below its value, where it begins with a word for it.
-    """
-    columns = terminal_size().columns
-    return "\n".join(_broken(line, columns) for line in text.splitlines()).replace(_HELD, " ")
-
-
-def _broken(line: str, columns: int) -> str:
-    word = _WORD.match(line)
-    return textwrap.fill(
-        _DOTTED.sub(lambda command: _HELD.join(filter(None, command.groups())), line),
-        columns,
-        subsequent_indent=" " * (word.end() if word and word[0].strip() else 4),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-_ROOM_BELOW: Final = 3
-"""Lines that the prompt, the footer and a note take."""
-
-_NOT_RUN: Final = 127
-"""How a shell ends that did not find its command."""
-
-
-def default_pager(stream: IO[str]) -> str | None:
-    """The command that shows long results on a terminal; None for none.
-
-    ``$PAGER``, where an empty one stands for none, else ``less`` if it is installed.
-    """
-    if not moves_cursor(stream):
-        return None
-    named = os.environ.get("PAGER")
-    if named is not None:
-        return named or None
-    from shutil import which  # noqa: PLC0415  # Slow to import.
-
-    # Without -S, which hides the end of a long value: tables fit the terminal already.
-    return "less -FRX" if which("less") else None
-
-
-def show(pieces: Iterable[str], pager: str, write: Callable[[str], object]) -> float:
-    """Writes text, by a pager if it has more lines than the terminal.
-
-    Args:
-        pieces: the text; read no further once the user has left the pager.
-        pager: a command of the system's shell.
-        write: writes to the terminal.
-
-    Returns:
-        Seconds that the user went on reading when all was there.
-
-    Raises:
-        KeyboardInterrupt: after Ctrl-C, when the pager has ended.
-        OSError: the pager is not there.
-    """
-    columns, lines = terminal_size()
-    remaining, first, taken = iter(pieces), [], 0
-    for piece in remaining:
-        first.append(piece)
-        taken += sum(-(-max(width(line), 1) // columns) for line in piece.splitlines())
-        if taken > lines - _ROOM_BELOW:
-            return _pipe(first, remaining, pager)
-    for piece in first:
-        write(piece)
-    return 0.0
-
-
-def _pipe(first: Iterable[str], remaining: Iterable[str], pager: str) -> float:
-    # The user's own command, as in every program that obeys $PAGER.
-    import subprocess  # noqa: PLC0415  # Slow to import, and a pager is rare.
-
-    with subprocess.Popen(  # noqa: S602
-        pager, shell=True, stdin=subprocess.PIPE, encoding="utf-8"
-    ) as process:
-        stream = process.stdin
-        assert stream is not None  # noqa: S101  # By stdin=PIPE.
-        try:
-            for pieces in (first, remaining):
-                for piece in pieces:
-                    stream.write(piece)
-        except BrokenPipeError:
-            pass  # The user has seen enough.
-        finally:
-            with suppress(BrokenPipeError):
-                stream.close()
-        written = time.perf_counter()
-    if process.returncode == _NOT_RUN:
-        raise OSError(f"The pager {pager!r} cannot be run. Set PAGER, or use .pager off.")
-    return time.perf_counter() - written
 
 
 _NAME: Final = "sessions-vtab"

@@ -14,9 +14,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from typing_extensions import TypedDict
 
 from sessions_vtab import Connection, dbapi
+from sessions_vtab.cli.execution import described
 from sessions_vtab.cli.explain import Expected, expected, explain
 from sessions_vtab.cli.readings import examine
-from sessions_vtab.cli.session import described
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.dbapi.errors import translated
 from sessions_vtab.dbapi.types import bound

@@ -83,7 +83,7 @@ class TestQuery:
         def spend(*_arguments):
             raise BudgetError("Too much (max_writes).")
 
-        monkeypatch.setattr("sessions_vtab.cli.session.execute", spend)
+        monkeypatch.setattr("sessions_vtab.cli.execution.execute", spend)
 
         assert cli("query", INSERT).err == "Error: Too much (max_writes).\n  --max-writes N\n"
 
@@ -121,7 +121,7 @@ class TestQuery:
         assert cli("query", "SELECT char(27) AS e").out == "e\n\x1b\n"
 
     def test_control_characters_are_written_out_on_a_terminal(self, cli, monkeypatch):
-        monkeypatch.setattr("sessions_vtab.cli.session.is_terminal", lambda _: True)
+        monkeypatch.setattr("sessions_vtab.cli.execution.is_terminal", lambda _: True)
 
         assert cli("query", "SELECT char(27) AS e").out == "e\n\\x1b\n"
 

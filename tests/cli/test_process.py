@@ -15,8 +15,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from sessions_vtab.cli import execution as progress_module
-from sessions_vtab.cli.execution import paused, progress
+from sessions_vtab.cli import terminal as progress_module
+from sessions_vtab.cli.terminal import paused, progress
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.progress import Progress

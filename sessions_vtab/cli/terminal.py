@@ -1,0 +1,215 @@
+"""What only a terminal gets: broken lines, a pager for what is long, progress, and questions."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Final
+
+from sessions_vtab.cli.display import escaped, moves_cursor, terminal_size, width
+from sessions_vtab.progress import EVERY, FIRST, Progress
+
+if TYPE_CHECKING:
+    from sessions_vtab.connection import Connection
+
+_WORD: Final = re.compile(r" *(?:[a-z]+(?: order)? {2,})?")
+"""What a line of an explanation begins with: ``  by order  ``."""
+
+_DOTTED: Final = re.compile(r"(?<=\s)(\.\w+) (\S+)(?: (\.\.))?")
+_HELD: Final = "\xa0"
+"""What holds the words of a dot command together."""
+
+
+def fitted(text: str) -> str:
+    """Lines of a text, broken between words where the terminal ends, never in a dot command.
+
+    What a line goes on with stands below its value, where it begins with a word for it.
+    """
+    columns = terminal_size().columns
+    return "\n".join(_broken(line, columns) for line in text.splitlines()).replace(_HELD, " ")
+
+
+def _broken(line: str, columns: int) -> str:
+    word = _WORD.match(line)
+    return textwrap.fill(
+        _DOTTED.sub(lambda command: _HELD.join(filter(None, command.groups())), line),
+        columns,
+        subsequent_indent=" " * (word.end() if word and word[0].strip() else 4),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+_ROOM_BELOW: Final = 3
+"""Lines that the prompt, the footer and a note take."""
+
+_NOT_RUN: Final = 127
+"""How a shell ends that did not find its command."""
+
+
+def default_pager(stream: IO[str]) -> str | None:
+    """The command that shows long results on a terminal; None for none.
+
+    ``$PAGER``, where an empty one stands for none, else ``less`` if it is installed.
+    """
+    if not moves_cursor(stream):
+        return None
+    named = os.environ.get("PAGER")
+    if named is not None:
+        return named or None
+    from shutil import which  # noqa: PLC0415  # Slow to import.
+
+    # Without -S, which hides the end of a long value: tables fit the terminal already.
+    return "less -FRX" if which("less") else None
+
+
+def show(pieces: Iterable[str], pager: str, write: Callable[[str], object]) -> float:
+    """Writes text, by a pager if it has more lines than the terminal.
+
+    Args:
+        pieces: the text; read no further once the user has left the pager.
+        pager: a command of the system's shell.
+        write: writes to the terminal.
+
+    Returns:
+        Seconds that the user went on reading when all was there.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, when the pager has ended.
+        OSError: the pager is not there.
+    """
+    columns, lines = terminal_size()
+    remaining, first, taken = iter(pieces), [], 0
+    for piece in remaining:
+        first.append(piece)
+        taken += sum(-(-max(width(line), 1) // columns) for line in piece.splitlines())
+        if taken > lines - _ROOM_BELOW:
+            return _pipe(first, remaining, pager)
+    for piece in first:
+        write(piece)
+    return 0.0
+
+
+def _pipe(first: Iterable[str], remaining: Iterable[str], pager: str) -> float:
+    # The user's own command, as in every program that obeys $PAGER.
+    import subprocess  # noqa: PLC0415  # Slow to import, and a pager is rare.
+
+    with subprocess.Popen(  # noqa: S602
+        pager, shell=True, stdin=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        stream = process.stdin
+        assert stream is not None  # noqa: S101  # By stdin=PIPE.
+        try:
+            for pieces in (first, remaining):
+                for piece in pieces:
+                    stream.write(piece)
+        except BrokenPipeError:
+            pass  # The user has seen enough.
+        finally:
+            with suppress(BrokenPipeError):
+                stream.close()
+        written = time.perf_counter()
+    if process.returncode == _NOT_RUN:
+        raise OSError(f"The pager {pager!r} cannot be run. Set PAGER, or use .pager off.")
+    return time.perf_counter() - written
+
+
+CLEAR: Final = "\r\x1b[K"
+"""What takes a line away on a terminal."""
+
+_TERMINAL: Final = threading.RLock()
+"""Held by whoever writes to the terminal while a line may be shown there."""
+
+
+@contextmanager
+def progress(look: Callable[[float], Progress]) -> Iterator[Callable[[], None]]:
+    """Shows progress on standard error inside the block, if that is a terminal.
+
+    A thread writes the line. A timer signal would cut the writes of a statement whose rows are
+    printed on a slow terminal (``PYTHONUNBUFFERED=1`` loses the rest of a row without an error),
+    and exists neither on Windows nor outside the main thread.
+
+    Args:
+        look: how far the statement is; it is given the seconds since the block began.
+
+    Yields:
+        A function that ends it early: before rows are printed on the same terminal.
+    """
+    if not moves_cursor(sys.stderr):
+        yield lambda: None
+        return
+    line = _Line(look)
+    line.start()
+    try:
+        yield line.end
+    finally:
+        line.end()
+
+
+def progress_of(connection: Connection) -> AbstractContextManager[Callable[[], None]]:
+    """``progress`` of what a connection executes inside the block."""
+    return progress(connection.progress)
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Inside the block no progress is written over a question; afterwards it goes on."""
+    with _TERMINAL:
+        if moves_cursor(sys.stderr):
+            print(CLEAR, end="", file=sys.stderr, flush=True)
+        yield
+
+
+class _Line(threading.Thread):
+    """The line on the terminal, written anew until it ends."""
+
+    def __init__(self, look: Callable[[float], Progress]) -> None:
+        super().__init__(name="sessions-vtab progress", daemon=True)
+        self._look = look
+        self._began = time.perf_counter()
+        self._shown = False
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Waits, so that short statements show nothing, then writes some times a second."""
+        delay = FIRST
+        while not self._ended.wait(delay):
+            self._show()
+            delay = EVERY
+
+    def _show(self) -> None:
+        with _TERMINAL:
+            if self._ended.is_set():
+                return
+            try:
+                progress = self._look(time.perf_counter() - self._began)
+            except (RuntimeError, LookupError):
+                return  # The statement's thread has changed what is counted: the next look tells.
+            self._shown = True
+            print(f"{CLEAR}{progress} ..", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Removes the line; nothing is written once this returns. Later calls cost nothing."""
+        if self._ended.is_set():
+            return
+        with _TERMINAL:
+            self._ended.set()
+            if self._shown:
+                print(CLEAR, end="", file=sys.stderr, flush=True)
+
+
+def ask(question: str) -> bool:
+    """Asks on the terminal: true for y or yes, and the end of input is a no.
+
+    Ctrl-C ends the statement.
+    """
+    with paused():
+        sys.stderr.write(f"{escaped(question)} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
