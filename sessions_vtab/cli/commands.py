@@ -104,7 +104,8 @@ def _session(arguments: argparse.Namespace, form: str, name: str) -> Iterator[Sc
 
     style = Style(heading=arguments.heading)
     with _connected(arguments) as connection, output(arguments.output) as stream:
-        yield ScriptSession(connection, stream, form, _bindings(arguments), name, style)
+        bindings = {name.lstrip(":@$"): value for name, value in arguments.parameters}
+        yield ScriptSession(connection, stream, form, bindings, name, style)
 
 
 def _query(arguments: argparse.Namespace) -> int:
@@ -134,10 +135,6 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 def _text(argument: str) -> str:
     return read_sql("-") if argument == "-" else argument
-
-
-def _bindings(arguments: argparse.Namespace) -> Mapping[str, str]:
-    return {name.lstrip(":@$"): value for name, value in arguments.parameters}
 
 
 def _sources(arguments: argparse.Namespace) -> int:
@@ -245,28 +242,28 @@ def _shell(arguments: argparse.Namespace) -> int:
         return interact(connection, arguments)
 
 
-def _completion(shell: str) -> int:
+def _completion(arguments: argparse.Namespace) -> int:
     with _of_extra("Completion", "completion"):
         import shtab  # noqa: PLC0415
-    print(shtab.complete(command_line(), shell))
+    print(shtab.complete(command_line(), arguments.shell))
     return _OK
 
 
-def _emulator(rest: list[str]) -> int:
+def _emulator(arguments: argparse.Namespace) -> int:
     try:
         with _of_extra("The emulator", "emulator"):
             from sessions_vtab.emulator import serve  # noqa: PLC0415
     except MissingExtraError:
         from sessions_vtab.emulator import parser  # noqa: PLC0415
 
-        parser().parse_args(rest)  # --help is answered without the packages, too.
+        parser().parse_args(arguments.rest)  # --help is answered without the packages, too.
         raise
-    status: Any = serve.main(rest)
+    status: Any = serve.main(arguments.rest)
     return int(status or _OK)
 
 
 _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
-    "emulator": lambda arguments: _emulator(arguments.rest),
+    "emulator": _emulator,
     "help": _help,
     "query": _query,
     "run": _run,
@@ -276,7 +273,7 @@ _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "snapshot": _copy,
     "report": _copy,
     "mcp": _mcp,
-    "completion": lambda arguments: _completion(arguments.shell),
+    "completion": _completion,
     "new-backend": _new_backend,
     "extension": _extension,
 }

@@ -295,7 +295,9 @@ class Cursor:
             if limit is not None:
                 left = limit + 1 - self._given
                 most = left if most is None else min(most, left)
-            rows = self._limited(lambda: _next(inner, most))
+            rows = self._limited(
+                lambda: inner.fetchall() if most is None else list(islice(inner, most))
+            )
             self._given += len(rows)
             if limit is not None and self._given > limit:
                 self._renew()
@@ -396,8 +398,3 @@ def _require_text(operation: object) -> None:
         operation.encode()
     except UnicodeEncodeError as error:
         raise ProgrammingError(f"The statement is not valid Unicode ({error}).") from None
-
-
-def _next(inner: apsw.Cursor, most: int | None) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = inner.fetchall() if most is None else list(islice(inner, most))
-    return rows

@@ -259,8 +259,6 @@ class Fault(BaseModel):
     fraction: float = Field(default=0.5, ge=0, lt=1)
     size: int = Field(default=100_000_000, ge=0)
     fields: list[str] = Field(default_factory=list)
-    token_field: str = "nextPageToken"  # noqa: S105 (a page token)
-    token_parameter: str = "pageToken"  # noqa: S105
     empty: Any = Field(default_factory=dict)
     plan: OperationPlan = Field(default_factory=OperationPlan)
 

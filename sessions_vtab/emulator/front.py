@@ -36,6 +36,7 @@ class Front:
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
         self._app = app
         self._emulator = emulator
+        self._token = emulator.settings.control_token.encode()
         self._answered = 0
         self._late: list[tuple[int, asyncio.Event]] = []
 
@@ -54,16 +55,13 @@ class Front:
             await _respond(send, json_answer(403, {"error": text}))
         elif not scope["path"].startswith(CONTROL):
             await self._logged(scope, receive, send)
-        elif not self._has_token(headers.get(TOKEN_HEADER, b"")):
+        elif not secrets.compare_digest(headers.get(TOKEN_HEADER, b""), self._token):
             text = (
                 "The header X-Emulator-Token is missing or wrong; the token is printed at startup."
             )
             await _respond(send, json_answer(403, {"error": text}))
         else:
             await self._app(scope, receive, send)
-
-    def _has_token(self, given: bytes) -> bool:
-        return secrets.compare_digest(given, self._emulator.settings.control_token.encode())
 
     async def _logged(self, scope: Scope, receive: Receive, send: Send) -> None:
         log = self._emulator.log
@@ -94,7 +92,7 @@ class Front:
         emulator = self._emulator
         if emulator.delay:
             await asyncio.sleep(emulator.delay)
-        if emulator.empty_page is not None and _asks_for_empty_page(emulator.empty_page, entry):
+        if emulator.empty_page is not None and EMPTY_PAGE_TOKEN in _page_tokens(entry.query):
             # No fault of its own: the service itself knows nothing of this token.
             await _drain(receive)
             await _respond(send, json_answer(200, emulator.empty_page.empty))
@@ -134,7 +132,7 @@ class Front:
             await _respond(send, answer, fault.fraction)
             await _disconnect(scope, receive, fault.reset)
         else:
-            await _respond(send, altered(fault, answer, scope["query_string"].decode()))
+            await _respond(send, altered(fault, answer, scope["query_string"]))
 
     async def _overtaken(self, fault: Fault) -> None:
         """Wait until so many other requests have been answered, or time is up."""
@@ -174,9 +172,8 @@ def _is_same_site(headers: dict[bytes, bytes]) -> bool:
     return bool(found) and scheme in {"http", "https"} and _is_loopback(host)
 
 
-def _asks_for_empty_page(fault: Fault, entry: Entry) -> bool:
-    tokens = parse_qs(entry.query.decode("latin-1")).get(fault.token_parameter, [])
-    return EMPTY_PAGE_TOKEN in tokens
+def _page_tokens(query: bytes) -> list[str]:
+    return parse_qs(query.decode("latin-1")).get("pageToken", [])
 
 
 async def _captured(app: ASGIApp, scope: Scope, receive: Receive) -> WholeResponse:
@@ -289,7 +286,7 @@ def error_answer(fault: Fault) -> WholeResponse:
     return json_answer(fault.status, body, headers)
 
 
-def altered(fault: Fault, answer: WholeResponse, query: str) -> WholeResponse:
+def altered(fault: Fault, answer: WholeResponse, query: bytes) -> WholeResponse:
     """Return an answer as a fault changes it; kinds that change none return it unchanged."""
     if fault.kind == "truncate":
         return answer._replace(body=cut(answer.body, fault.fraction))
@@ -300,11 +297,10 @@ def altered(fault: Fault, answer: WholeResponse, query: str) -> WholeResponse:
     if fault.kind == "wrong_types":
         return _changed(answer, lambda value: wrong_types(value, set(fault.fields)))
     if fault.kind == "repeat_token":
-        token = parse_qs(query).get(fault.token_parameter, [""])[-1]
-        return _changed(answer, lambda value: _with_token(value, fault.token_field, token, True))
+        token = (_page_tokens(query) or [""])[-1]
+        return _changed(answer, lambda value: _with_token(value, token, True))
     if fault.kind == "empty_page":
-        name = fault.token_field
-        return _changed(answer, lambda value: _with_token(value, name, EMPTY_PAGE_TOKEN, False))
+        return _changed(answer, lambda value: _with_token(value, EMPTY_PAGE_TOKEN, False))
     return answer
 
 
@@ -329,9 +325,9 @@ def _changed(answer: WholeResponse, change: Any) -> WholeResponse:
     return answer._replace(body=encode(change(value)))
 
 
-def _with_token(value: Any, name: str, token: str, replace: bool) -> Any:
-    if isinstance(value, dict) and token and (replace or not value.get(name)):
-        return {**value, name: token}
+def _with_token(value: Any, token: str, replace: bool) -> Any:
+    if isinstance(value, dict) and token and (replace or not value.get("nextPageToken")):
+        return {**value, "nextPageToken": token}
     return value
 
 
