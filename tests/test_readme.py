@@ -251,12 +251,11 @@ def test_the_emulator_commands(
     assert install.startswith(".venv/bin/pip -q install '.[emulator]'  # ")
     started = []
 
-    def note(settings: EmulatorSettings, port: int) -> int:
+    def note(settings: EmulatorSettings, port: int) -> None:
         started.append((settings.seed, f"http://127.0.0.1:{port}"))
-        return 0
 
     with monkeypatch.context() as patch:
-        patch.setattr(serve, "_serve", note)
+        patch.setattr(serve, "serve", note)
         assert command(start.removesuffix(" &"))[0] == 0
     assert started == [(7, _EMULATOR)]
     status, told = command(shell, "SELECT 'there are', count(*) FROM sessions;")

@@ -47,6 +47,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
+_LATENCY: Final = _number("a number of seconds, at most 3600", float, most=3_600)
 _POSITIVE: Final = _number("a whole number of at least 1", least=1)
 _TYPES: Final[Mapping[str, Callable[[str], Any]]] = {
     "N": _number("a whole number of at least 0"),
@@ -331,7 +332,18 @@ COMMANDS: Final = (
         (_option("shell", " or ".join(_SHELLS), choices=_SHELLS),),
         epilog='For bash: eval "$(sessions-vtab completion bash)"',
     ),
-    Command("emulator", "serve all APIs on a loopback port, to try things out", connects=False),
+    Command(
+        "emulator",
+        "serve all APIs on a loopback port, for tests, demos and offline work",
+        (
+            _option("--port PORT", "port on 127.0.0.1; default: 8787", default=8787),
+            _option("--data FILE", "keep the state in FILE between runs", type=Path),
+            _option("--seed N", "start with the deterministic data set of seed N"),
+            _option("--strict-filters", "reject filters that Google does not document"),
+            _option("--delay SECONDS", "latency of each response", type=_LATENCY, default=0.0),
+        ),
+        connects=False,
+    ),
 )
 """All of them, in the order of the help."""
 
@@ -373,8 +385,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     Raises:
         SystemExit: with status 2 for arguments that are wrong, 0 after ``--help``.
     """
-    if argv[:1] == ["emulator"]:
-        return argparse.Namespace(command="emulator", rest=list(argv[1:]))
     argv, statements = _in_our_words(list(argv))
     parsed = command_line(argv[0] if argv and argv[0] in _COMMANDS else None).parse_args(argv)
     parsed.sources = (parsed.sources or []) + (getattr(parsed, "more_sources", None) or [])

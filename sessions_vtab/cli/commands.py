@@ -7,7 +7,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sessions_vtab.cli.arguments import command_line, parse
 from sessions_vtab.cli.display import Failed, Style, escaped, is_terminal, terminal_size
@@ -20,7 +20,7 @@ from sessions_vtab.cli.streams import (
     use_utf8,
     write_whole,
 )
-from sessions_vtab.errors import MissingExtraError, SessionsError, missing_extra
+from sessions_vtab.errors import SessionsError, missing_extra
 
 if TYPE_CHECKING:
     from sessions_vtab.cli.execution import ScriptSession
@@ -250,16 +250,19 @@ def _completion(arguments: argparse.Namespace) -> int:
 
 
 def _emulator(arguments: argparse.Namespace) -> int:
+    with _of_extra("The emulator", "emulator"):
+        from sessions_vtab.emulator import serve, service  # noqa: PLC0415
+    settings = service.EmulatorSettings(
+        strict_filters=arguments.strict_filters,
+        seed=arguments.seed,
+        data=arguments.data,
+        delay=arguments.delay,
+    )
     try:
-        with _of_extra("The emulator", "emulator"):
-            from sessions_vtab.emulator import serve  # noqa: PLC0415
-    except MissingExtraError:
-        from sessions_vtab.emulator import parser  # noqa: PLC0415
-
-        parser().parse_args(arguments.rest)  # --help is answered without the packages, too.
-        raise
-    status: Any = serve.main(arguments.rest)
-    return int(status or _OK)
+        serve.serve(settings, arguments.port)
+    except ValueError as error:  # The data file is of another kind.
+        raise Failed(f"Error: {escaped(str(error))}") from None
+    return _OK
 
 
 _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {

@@ -22,7 +22,6 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from sessions_vtab.emulator import parser
 from sessions_vtab.emulator.control import Control, NearControl, router
 from sessions_vtab.emulator.deepset import Deepset
 from sessions_vtab.emulator.eleanor import Eleanor
@@ -33,7 +32,7 @@ from sessions_vtab.emulator.vertex import Vertex
 from sessions_vtab.emulator.whylabs import WhyLabs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from sessions_vtab.emulator.faults import RequestLog
 
@@ -215,23 +214,13 @@ def save_state(emulator: Emulator, path: Path) -> None:
         raise
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run `sessions-vtab emulator` until it is interrupted; return the exit code."""
-    options = parser().parse_args(argv)
-    settings = EmulatorSettings(
-        strict_filters=options.strict_filters,
-        seed=options.seed,
-        data=options.data,
-        delay=options.delay,
-    )
-    try:
-        return _serve(settings, options.port)
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"Error: {error}\n")
-        return 1
+def serve(settings: EmulatorSettings, port: int) -> None:
+    """Serve in the foreground until the process is interrupted or told to stop.
 
-
-def _serve(settings: EmulatorSettings, port: int) -> int:
+    Raises:
+        OSError: The port is taken, or the data file cannot be used.
+        ValueError: The data file is malformed.
+    """
     with _listening(settings, port) as (app, listener, url):
         sys.stdout.write(f"emulator on {url}: {app.state.emulator.summary()}\n")
         sys.stdout.write(f"control token: {settings.control_token}\n")
@@ -244,8 +233,3 @@ def _serve(settings: EmulatorSettings, port: int) -> int:
             pass
         finally:
             signal.signal(signal.SIGTERM, before)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

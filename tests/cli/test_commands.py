@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -364,15 +365,15 @@ class TestHelp:
 
 
 class TestEmulator:
-    def test_its_arguments_are_its_own(self, cli, monkeypatch):
-        serve = type(sys)("sessions_vtab.emulator.serve")
+    def test_its_options_are_settings_of_the_emulator(self, cli, monkeypatch):
         given = []
-        serve.main = given.append
-        monkeypatch.setitem(sys.modules, "sessions_vtab.emulator.serve", serve)
-        monkeypatch.setattr("sessions_vtab.emulator.serve", serve, raising=False)
+        monkeypatch.setattr("sessions_vtab.emulator.serve.serve", lambda *all_: given.append(all_))
 
-        assert cli("emulator", "--seed", "7", "--help").status == 0
-        assert given == [["--seed", "7", "--help"]]
+        options = ("--port", "0", "--seed", "7", "--data", "d", "--delay", "0", "--strict-filters")
+        assert cli("emulator", *options).status == 0
+        ((settings, port),) = given
+        assert (port, settings.seed, settings.data, settings.delay) == (0, 7, Path("d"), 0.0)
+        assert settings.strict_filters
 
     @pytest.mark.parametrize("package", ["fastapi", "uvicorn"])
     def test_without_its_packages_the_error_names_what_to_install(self, cli, monkeypatch, package):

@@ -14,7 +14,8 @@ import threading
 import httpx
 import pytest
 
-from sessions_vtab.emulator.serve import main, running
+from sessions_vtab.cli import main
+from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
 from tests.children import mortal
 from tests.waiting import wait_for
@@ -117,7 +118,7 @@ def test_a_malformed_data_file_is_an_error_and_stays(tmp_path) -> None:
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_the_command(tmp_path, stop: signal.Signals) -> None:
     path = tmp_path / "state.json"
-    command = [sys.executable, "-m", "sessions_vtab.emulator.serve", "--port", "0", "--seed", "7"]
+    command = [sys.executable, "-m", "sessions_vtab", "emulator", "--port", "0", "--seed", "7"]
     process = subprocess.Popen(
         mortal([*command, "--data", str(path), "--strict-filters"]),
         stdout=subprocess.PIPE,
@@ -152,13 +153,13 @@ def test_the_command(tmp_path, stop: signal.Signals) -> None:
 
 def test_the_command_says_what_is_wrong(tmp_path, server, capsys) -> None:
     path = tmp_path / "state.json"
-    assert main(["--port", "0", "--data", str(tmp_path / "nowhere" / "x.json")]) == 1
+    assert main(["emulator", "--port", "0", "--data", str(tmp_path / "nowhere" / "x.json")]) == 1
     assert "the folder does not exist" in capsys.readouterr().err
     path.write_text("[]")
-    assert main(["--port", "0", "--data", str(path)]) == 1
+    assert main(["emulator", "--port", "0", "--data", str(path)]) == 1
     assert "state.json" in capsys.readouterr().err
-    assert main(["--port", str(httpx.URL(server.url).port)]) == 1
+    assert main(["emulator", "--port", str(httpx.URL(server.url).port)]) == 1
     assert "in use" in capsys.readouterr().err
     for wrong in (["--delay", "-1"], ["--delay", "x"], ["--port", "x"], ["--nonsense"]):
         with pytest.raises(SystemExit):
-            main(wrong)
+            main(["emulator", *wrong])
