@@ -22,7 +22,6 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import h11
@@ -35,19 +34,26 @@ SLICE = 0.05
 _running = threading.local()
 
 
-@contextmanager
-def within(seconds: float, look: Callable[[], None] | None = None) -> Iterator[None]:
+class within:  # noqa: N801  # Read as a word; a generator would cost twice as much.
     """What this thread does on the network inside the block ends after so many seconds.
 
     Args:
         seconds: until then.
         look: called every 50 ms while it reads or waits for it; raises what ends it.
     """
-    now = time.monotonic()
-    _running.until, _running.look, _running.looks_at = now + seconds, look, now + SLICE
-    try:
-        yield
-    finally:
+
+    __slots__ = ("_look", "_seconds")
+
+    def __init__(self, seconds: float, look: Callable[[], None] | None = None) -> None:
+        self._seconds = seconds
+        self._look = look
+
+    def __enter__(self) -> None:
+        now = time.monotonic()
+        _running.until, _running.look = now + self._seconds, self._look
+        _running.looks_at = now + SLICE
+
+    def __exit__(self, *_: object) -> None:
         _running.until = _running.look = None
 
 
@@ -187,6 +193,7 @@ class DirectConnection(httpcore.ConnectionInterface):
         self._stream: httpcore.NetworkStream | None = None
         self._state = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
         self._idle_until: float | None = None
+        self._checked: tuple[Headers, Any] | None = None
 
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
         """The response, whose body has yet to be read; after an error it has to be closed.
@@ -217,12 +224,18 @@ class DirectConnection(httpcore.ConnectionInterface):
         self._idle_until = None
         stream = self._stream or self._open(timeouts.get("connect"))
         try:
-            head = h11.Request(method=method, target=target, headers=headers)
+            head = h11.Request(method=method, target=target, headers=self._as_h11(headers))
             self._send(stream, head, body, timeouts.get("write"))
         except httpcore.WriteError:
             pass  # Who refuses a request may answer before it has read all of it.
         except h11.LocalProtocolError as error:
             raise httpcore.LocalProtocolError(str(error)) from error
+
+    def _as_h11(self, headers: Headers) -> Any:
+        """Headers as h11 has checked them: once for all requests that have the same ones."""
+        if self._checked is None or self._checked[0] != headers:
+            self._checked = headers, h11.Request(method="GET", target="/", headers=headers).headers
+        return self._checked[1]
 
     def answer(self, timeouts: Mapping[str, float | None]) -> Answer:
         """The second half: the response to what was sent."""

@@ -16,9 +16,8 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
 from urllib import request as environment
 
 import httpcore
@@ -26,6 +25,9 @@ import httpx
 
 from sessions_vtab.fetch.connection import DirectConnection, Headers, Received, TimedBackend
 from sessions_vtab.fetch.endpoint import is_loopback
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 KEEP_ALIVE: Final = 30.0
 """Seconds for which an idle connection is kept."""
@@ -122,12 +124,10 @@ class Connections(httpx.BaseTransport):
         timeouts: Mapping[str, float | None],
     ) -> Callable[[], Received]:
         """Sends a GET over a connection of ``take``; returns what waits for the response."""
-        with _closed_on_error(connection):
-            connection.send(b"GET", target, headers, (), timeouts)
+        _closed_on_error(connection, connection.send, b"GET", target, headers, (), timeouts)
 
         def receive() -> Received:
-            with _closed_on_error(connection):
-                answer = connection.answer(timeouts)
+            answer = _closed_on_error(connection, connection.answer, timeouts)
             body = _ResponseBody(answer.body, partial(self._put_back, place, connection))
             extensions = {"network_stream": answer.stream}
             return Received(answer.status, _headers_of(answer.headers), body, extensions)
@@ -150,8 +150,7 @@ class Connections(httpx.BaseTransport):
         connection: httpcore.ConnectionInterface | None = None,
     ) -> tuple[httpcore.Response, _ResponseBody]:
         connection = connection or self.take(place) or self._connect(request.url.origin)
-        with _closed_on_error(connection):
-            response = connection.handle_request(request)
+        response = _closed_on_error(connection, connection.handle_request, request)
         return response, _ResponseBody(response.stream, partial(self._put_back, place, connection))
 
     def take(self, place: Place) -> httpcore.ConnectionInterface | None:
@@ -222,11 +221,19 @@ class _ResponseBody(httpx.SyncByteStream):
             closed()
 
 
-@contextmanager
-def _closed_on_error(connection: httpcore.ConnectionInterface) -> Iterator[None]:
-    """Closes a connection on which a request fails; raises httpx.TransportError for httpcore's."""
+def _closed_on_error(
+    connection: httpcore.ConnectionInterface,
+    step: Callable[P, T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """What a step of a request returns; if it fails, its connection is closed.
+
+    Raises:
+        httpx.TransportError: for httpcore's errors.
+    """
     try:
-        yield
+        return step(*args, **kwargs)
     except _ERRORS as error:
         connection.close()
         raise _as_httpx(error) from error
