@@ -97,6 +97,7 @@ def test_a_disk_that_becomes_full_loses_no_answer_that_was_kept(cache, monkeypat
 
 
 def test_the_file_is_removed_with_the_statement(client_for, context):
+    gc.freeze()  # What other tests hold is not looked through.
     scope = scope_of(client_for(lambda _: None), context)
     responses = scope._responses = ResponseCache(in_memory=0)
     responses.put(key("a"), response("a"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from sessions_vtab.contract.agent_views import views_of
@@ -28,10 +30,11 @@ def emulator():
 
 
 @pytest.fixture(scope="session")
-def own(emulator):
+def own(emulator, small):
     """Copies of the tables as SQLite's own, ``own_``, with the same views over them."""
-    database = _prepared(emulator)
+    database = Database(emulator)
     run = database.connection.execute
+    run(small)
     for table in TABLES:
         more = ", sequence, rewind_before" if table == "events" else ""
         run(f"CREATE TEMP TABLE own_{table} AS SELECT *{more} FROM {table}").fetchall()
@@ -43,29 +46,32 @@ def own(emulator):
     database.connection.close()
 
 
-@pytest.fixture
-def fresh(emulator):
-    database = _prepared(emulator)
-    yield database
-    database.connection.close()
-
-
-def _prepared(emulator):
-    """With a few keys and users in tables of SQLite's own."""
-    database = Database(emulator)
-    ids = database.ask(
-        "SELECT session_id FROM sessions WHERE user_id = ? ORDER BY create_time LIMIT 4", (USER,)
+@pytest.fixture(scope="session")
+def small(emulator):
+    """Makes a few keys and users in tables of SQLite's own."""
+    with closing(Database(emulator).connection) as connection:
+        ids = connection.execute(
+            "SELECT session_id FROM sessions WHERE user_id = ? ORDER BY create_time LIMIT ?",
+            (USER, KEYS),
+        ).fetchall()
+    keys = ", ".join(
+        f"('{key}', '{'new' if number < 2 else 'old'}')" for number, (key,) in enumerate(ids)
     )
-    database.connection.execute(
+    return (
         "CREATE TEMP TABLE keys(id TEXT, kind TEXT); CREATE TEMP TABLE users(id TEXT);"
         f"INSERT INTO temp.users VALUES ('{USER}'), ('{OTHER}');"
+        f"INSERT INTO temp.keys VALUES {keys};"
         "CREATE TEMP VIEW newest AS SELECT id FROM temp.keys WHERE kind = 'new'"
     )
-    database.connection.executemany(
-        "INSERT INTO temp.keys VALUES (?, iif(?, 'new', 'old'))",
-        [(key, number < 2) for number, (key,) in enumerate(ids)],
-    )
-    return database
+
+
+@pytest.fixture
+def fresh(emulator, small):
+    """A connection that has read nothing."""
+    database = Database(emulator)
+    database.connection.execute(small)
+    yield database
+    database.connection.close()
 
 
 def texts(sql):
