@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -28,11 +29,19 @@ _OPENED = {
 }
 
 
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """With more sessions than are read."""
+    with running(EmulatorSettings(seed=7, sessions=400, events=400)) as served:
+        yield f"vertex://demo/us-central1/42?base_url={served.url}"
+
+
 @pytest.mark.parametrize("opened", _OPENED.values(), ids=list(_OPENED))
-def test_the_process_ends_without_a_word(opened: str) -> None:
-    with running(EmulatorSettings(seed=7)) as served:
-        program = opened.format(url=f"vertex://demo/us-central1/42?base_url={served.url}") + _KEPT
-        done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False
-        )
+def test_the_process_ends_without_a_word(url: str, opened: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", opened.format(url=url) + _KEPT],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "")

@@ -10,6 +10,8 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -115,25 +117,32 @@ def test_a_malformed_data_file_is_an_error_and_stays(tmp_path) -> None:
         assert path.read_text() == text
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_the_command(tmp_path, stop: signal.Signals) -> None:
-    path = tmp_path / "state.json"
-    command = [sys.executable, "-m", "sessions_vtab", "emulator", "--port", "0", "--seed", "7"]
-    process = subprocess.Popen(
-        mortal([*command, "--data", str(path), "--strict-filters"]),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+@contextmanager
+def command(stop: signal.Signals, *options: str) -> Iterator[str]:
+    """The command, of which the first two lines are read; it is stopped at the end."""
+    started = [sys.executable, "-m", "sessions_vtab", "emulator", "--port", "0", *options]
+    process = subprocess.Popen(mortal(started), stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        line = process.stdout.readline()
+        yield process.stdout.readline() + process.stdout.readline()
+    finally:
+        process.send_signal(stop)
+        code = process.wait(timeout=30)
+        process.stdout.close()
+    assert code == 0
+
+
+def test_the_command(tmp_path) -> None:
+    path = tmp_path / "state.json"
+    options = ("--seed", "7", "--data", str(path), "--strict-filters")
+    with command(signal.SIGINT, *options) as lines:
         match = re.fullmatch(
             r"emulator on (http://127\.0\.0\.1:\d+): vertex \(1200 sessions, 20000 events\),"
-            r" deepset.*, whylabs.*, eleanor.*, embedding_studio.*\n",
-            line,
+            r" deepset.*, whylabs.*, eleanor.*, embedding_studio.*\n"
+            r"control token: [0-9a-f]{32}\n",
+            lines,
         )
-        assert match, line
-        assert re.fullmatch(r"control token: [0-9a-f]{32}\n", process.stdout.readline())
+        assert match, lines
         engine = f"{match[1]}/v1/projects/demo/locations/us-central1/reasoningEngines/42"
         assert (
             httpx.get(f"{engine}/sessions/chat-0000", trust_env=False, verify=False).status_code
@@ -143,12 +152,14 @@ def test_the_command(tmp_path, stop: signal.Signals) -> None:
         assert refused.status_code == 400
         missing = httpx.get(f"{engine[:-2]}43/sessions/a", trust_env=False, verify=False).json()
         assert missing["error"]["message"] == "The ReasoningEngine does not exist."
-    finally:
-        process.send_signal(stop)
-        code = process.wait(timeout=30)
-        process.stdout.close()
-    assert code == 0
     assert len(json.loads(path.read_text())["vertex"]["engines"]) == 1
+
+
+def test_the_command_saves_its_data_when_it_is_ended(tmp_path) -> None:
+    path = tmp_path / "state.json"
+    with command(signal.SIGTERM, "--data", str(path)) as lines:
+        assert "control token" in lines
+    assert json.loads(path.read_text())["vertex"]["engines"] == []
 
 
 def test_the_command_says_what_is_wrong(tmp_path, server, capsys) -> None:
