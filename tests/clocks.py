@@ -89,6 +89,29 @@ def delays_end_together(patch: pytest.MonkeyPatch, number: int) -> None:
     sleep_by(patch, sleep)
 
 
+def delays_last(patch: pytest.MonkeyPatch, after: int = 0) -> Callable[[], None]:
+    """Delayed requests of an emulator are held back, all but the first few.
+
+    Returns:
+        Lets those that are held back go, and all others.
+    """
+    ended, loops, seen = asyncio.Event(), set[asyncio.AbstractEventLoop](), 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal seen
+        seen += bool(seconds)
+        if seconds and seen > after:
+            loops.add(asyncio.get_running_loop())
+            await ended.wait()
+
+    def go() -> None:
+        for loop in loops:
+            loop.call_soon_threadsafe(ended.set)
+
+    sleep_by(patch, sleep)
+    return go
+
+
 def sleep_by(patch: pytest.MonkeyPatch, sleep: Callable[[float], Awaitable[object]]) -> None:
     """Has requests of an emulator wait by ``sleep(seconds)`` instead of the clock."""
     patch.setattr(front, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))

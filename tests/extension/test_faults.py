@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.clocks import delays_last
 from tests.extension.conftest import Host, end_process, pid_of, processes, runs
 from tests.waiting import once, wait_for
 
@@ -29,12 +30,19 @@ SCAN = "SELECT count(*), count(text) FROM prod.events"
 
 
 @pytest.fixture
-def slow(both: SimpleNamespace) -> Iterator[Any]:
-    """The emulator, which now takes its time for each request."""
-    both.emulator.control.delay(0.2)
-    both.emulator.control.reset_log()
-    yield both.emulator
-    both.emulator.control.delay(0)
+def slow(both: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """The emulator; from ``begin`` on it answers two requests, and the others after ``go``."""
+    control = both.emulator.control
+
+    def begin() -> None:
+        one.go = delays_last(monkeypatch, after=2)
+        control.delay(1)
+        control.reset_log()
+
+    one = SimpleNamespace(control=control, begin=begin)
+    yield one
+    one.go()
+    control.delay(0)
 
 
 @pytest.fixture
@@ -62,12 +70,14 @@ def test_a_scan_whose_process_ends_fails_and_the_next_has_another(
 ) -> None:
     db.execute(LOOKUP).fetchall()
     first = pid_of(db)
+    slow.begin()
 
     with (
         once(lambda: len(slow.control.requests()) > 2, lambda: os.kill(first, signal.SIGKILL)),
         pytest.raises(some_host.error, match=f"process {first} was killed by signal 9"),
     ):
         db.execute(SCAN).fetchall()
+    slow.go()
 
     # Also a statement that was prepared for the one that ended.
     assert db.execute(LOOKUP).fetchall() == [(0,)]
@@ -141,7 +151,7 @@ def test_a_rollback_needs_no_process(db: Any, some_host: Host, both: SimpleNames
 def test_a_scan_stops_when_it_is_interrupted(each: Any, inner_host: Host, slow: Any) -> None:
     each.execute(LOOKUP).fetchall()
     before = pid_of(each)
-    slow.control.reset_log()
+    slow.begin()
 
     with (
         once(lambda: len(slow.control.requests()) > 2, each.interrupt),
@@ -149,8 +159,9 @@ def test_a_scan_stops_when_it_is_interrupted(each: Any, inner_host: Host, slow: 
     ):
         each.execute(EACH).fetchall()
 
-    assert len(slow.control.requests()) < _NEEDED
+    slow.go()
     assert each.execute(LOOKUP).fetchall() == [(0,)]
+    assert len(slow.control.requests()) < _NEEDED
     assert pid_of(each) == before
 
 
@@ -159,21 +170,25 @@ def test_a_progress_handler_is_asked_while_a_service_is_waited_for(
 ) -> None:
     """Datasette's time limit."""
     each.execute(LOOKUP).fetchall()
-    slow.control.reset_log()
+    slow.begin()
     each.set_progress_handler(lambda: len(slow.control.requests()) > 2, 100)
 
     with pytest.raises(inner_host.error, match=r"(?i)interrupt"):
         each.execute(EACH).fetchall()
 
     each.set_progress_handler(None, 0)
-    assert len(slow.control.requests()) < _NEEDED
+    slow.go()
     assert each.execute(LOOKUP).fetchall() == [(0,)]
+    assert len(slow.control.requests()) < _NEEDED
 
 
-def test_a_commit_that_is_interrupted_sends_no_more(each: Any, inner_host: Host, slow: Any) -> None:
+def test_a_commit_that_is_interrupted_sends_no_more(
+    each: Any, inner_host: Host, both: SimpleNamespace
+) -> None:
+    control = both.emulator.control
     each.execute(INSERT.format("s"))
     each.execute("CREATE TABLE own(a)")
-    slow.control.reset_log()
+    control.reset_log()
     each.execute("BEGIN")
     each.execute("INSERT INTO own VALUES (1)")
     for place in range(40):
@@ -182,14 +197,18 @@ def test_a_commit_that_is_interrupted_sends_no_more(each: Any, inner_host: Host,
             (str(place),),
         )
 
-    # Appends to one session are sent one after another.
+    # Appends to one session are sent one after another; nothing outside says when the process has
+    # heard of the interrupt.
+    control.delay(0.1)
     with (
-        once(lambda: len(slow.control.requests("POST")) > 1, each.interrupt),
+        once(lambda: len(control.requests("POST")) > 1, each.interrupt),
         pytest.raises(inner_host.error, match=r"(?i)interrupt"),
     ):
         each.execute("COMMIT")
 
-    sent = len(slow.control.requests("POST"))
+    control.delay(0)
+
+    sent = len(control.requests("POST"))
     assert sent < 20
     assert not each.in_transaction
     assert each.execute("SELECT count(*) FROM own").fetchall() == [(0,)]
@@ -211,14 +230,14 @@ def _threads(pid: int) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc")
-def test_a_hundred_connections_leave_nothing(both: SimpleNamespace, some_host: Host) -> None:
+def test_many_connections_leave_nothing(both: SimpleNamespace, some_host: Host) -> None:
     one = some_host.connect()
     pid = pid_of(one)
     before = _descriptors("self"), len(processes()), threading.active_count()
     inside = _descriptors(pid), _threads(pid)
 
-    for _ in range(10):
-        several = [some_host.connect() for _ in range(10)]
+    for _ in range(3):
+        several = [some_host.connect() for _ in range(8)]
         for db in several:
             db.execute("SELECT count(*) FROM sessions").fetchall()
             db.close()

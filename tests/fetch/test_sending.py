@@ -28,6 +28,7 @@ from sessions_vtab.fetch import (
     finish_operation,
     run_job,
 )
+from tests.waiting import once
 
 
 def row(number, key=None, ignore=False):
@@ -50,12 +51,14 @@ def states(outcomes):
 
 
 class Sink:
-    """Notes what arrives; answers by number."""
+    """Notes what arrives; answers by number, while ``open``."""
 
     def __init__(self, answer=lambda n: httpx.Response(200, json={}), delay=0.0):
         self.answer, self.delay = answer, delay
         self.got, self.lock = [], threading.Lock()
         self.in_flight = self.most = 0
+        self.open = threading.Event()
+        self.open.set()
 
     def __call__(self, request):
         number = json.loads(request.content)["n"]
@@ -63,6 +66,7 @@ class Sink:
             self.got.append(number)
             self.in_flight += 1
             self.most = max(self.most, self.in_flight)
+        assert self.open.wait(30)
         time.sleep(self.delay)
         with self.lock:
             self.in_flight -= 1
@@ -86,10 +90,12 @@ def test_a_lane_keeps_its_order(client_for, context):
 
 def test_lanes_run_side_by_side_and_the_longest_goes_first(client_for, context):
     """Each queue comes to its turn early: queue after queue the last would wait for the first."""
-    sink = Sink(delay=0.02)
+    sink = Sink(delay=0.001)
+    sink.open.clear()
     client = client_for(sink, real_time=True)
     writes = [row(n, f"s{n % 24}") for n in range(480)]
-    send(client, context, writes)
+    with once(lambda: sink.in_flight > 8, sink.open.set):
+        send(client, context, writes)
     assert 8 < sink.most <= 16
     assert {n % 24 for n in sink.got[:96]} == set(range(24))
 
@@ -186,10 +192,16 @@ def _next(answers):
 
 
 def test_an_interrupt_leaves_the_rest_unsent_and_reports_it(client_for, context):
-    sink = Sink(delay=0.1)
+    sink = Sink()
+    sink.open.clear()
     client = client_for(sink, real_time=True, concurrency=2)
-    threading.Timer(0.15, lambda: setattr(context, "stop", True)).start()
-    outcomes = send(client, context, [row(n) for n in range(60)])
+
+    def stop():
+        context.stop = True
+        sink.open.set()
+
+    with once(lambda: len(sink.got) == 2, stop):
+        outcomes = send(client, context, [row(n) for n in range(60)])
     sent = [number for number, state in states(outcomes).items() if state == "sent"]
     assert sorted(sink.got) == sorted(sent)
     assert len(outcomes) == 60
@@ -221,10 +233,13 @@ def test_an_interrupted_job_that_cannot_be_stopped_has_an_unknown_outcome(
     client_for, context, monkeypatch
 ):
     monkeypatch.setattr("sessions_vtab.fetch.sending._GRACE", 0.1)
-    client = client_for(Sink(delay=0.5), real_time=True)
+    sink = Sink()
+    sink.open.clear()
+    client = client_for(sink, real_time=True)
     context.stop = True
     with pytest.raises(UnknownOutcomeError, match="interrupted"):
         run_job(client, context, lambda sender: perform(row(1), sender))
+    sink.open.set()
 
 
 # Operations

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from itertools import pairwise
 
 import apsw
 import pytest
 
 from sessions_vtab.errors import QueuedWritesError, SessionsError, UnsupportedError
-from tests.clocks import delays_end_together
+from tests.clocks import delays_end_together, delays_last
+from tests.waiting import once, wait_for
 
 ENGINE = "projects/demo/locations/us-central1/reasoningEngines/42"
 POSTS = ("POST", "PATCH", "DELETE")
@@ -300,23 +299,21 @@ def test_a_dry_run_refuses_the_same_statements_as_a_real_run(open_):
 
 class TestStoppingARead:
     @pytest.fixture
-    def slow(self, db):
+    def slow(self, db, monkeypatch):
+        """Its requests are held back until ``go``."""
         db.fill(500)
-        db.control.delay(0.3)
+        db.go = delays_last(monkeypatch)
+        db.control.delay(1)
         return db
 
     def test_interrupt_ends_it_at_once(self, slow):
-        timer = threading.Timer(0.4, slow.connection.interrupt)
-        timer.start()
-
-        with pytest.raises((apsw.InterruptError, SessionsError)):
+        with (
+            once(lambda: slow.total > 0, slow.connection.interrupt),
+            pytest.raises((apsw.InterruptError, SessionsError)),
+        ):
             slow.ask("SELECT count(*) FROM sessions ORDER BY create_time")
-        timer.join()
 
-        requests = slow.total
-        time.sleep(0.4)
-        assert slow.total <= requests + 1
-        assert slow.ask("SELECT 1") == [(1,)]
+        self._sends_no_more(slow)
 
     def test_a_keyboard_interrupt_is_raised_and_ends_the_requests(self, slow, monkeypatch):
         calls = iter(range(100))
@@ -326,25 +323,28 @@ class TestStoppingARead:
                 raise KeyboardInterrupt
             return False
 
-        monkeypatch.setattr(
-            "sessions_vtab.vtab.statements.StatementContext.interrupted", interrupted
-        )
-        with pytest.raises(KeyboardInterrupt):
-            slow.ask("SELECT count(*) FROM sessions")
-        monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            patch.setattr("sessions_vtab.vtab.statements.StatementContext.interrupted", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                slow.ask("SELECT count(*) FROM sessions")
 
-        requests = slow.total
-        time.sleep(0.4)
-        assert slow.total <= requests + 1
-        slow.control.delay(0)
-        assert slow.ask("SELECT count(*) FROM sessions") == [(500,)]
+        self._sends_no_more(slow)
+
+    def _sends_no_more(self, db):
+        """Another read of all pages takes longer than the rest of the one that was stopped."""
+        before = db.total
+        db.go()
+        assert db.connection.execute("SELECT count(*) FROM sessions").get == 500
+        assert db.total <= before + 1 + 5
 
 
 class TestStoppingACommit:
     @pytest.fixture
-    def queued(self, db):
+    def queued(self, db, monkeypatch):
+        """10 rows for each of 4 sessions; the first of each are held back until ``go``."""
         ids = db.fill(4)
-        db.control.delay(0.2)
+        db.go = delays_last(monkeypatch)
+        db.control.delay(1)
         db.connection.execute("BEGIN")
         rows = [(one, str(number)) for one in ids for number in range(10)]
         db.connection.executemany(
@@ -354,33 +354,31 @@ class TestStoppingACommit:
         return db
 
     def test_interrupt_leaves_the_remaining_rows_unsent_and_counts_them(self, queued):
-        timer = threading.Timer(0.5, queued.connection.interrupt)
-        timer.start()
-        started = time.monotonic()
+        def interrupt():
+            queued.connection.interrupt()
+            queued.go()
 
-        with pytest.raises((SessionsError, apsw.InterruptError)) as caught:
+        with (
+            once(lambda: queued.total == 4, interrupt),
+            pytest.raises((SessionsError, apsw.InterruptError)) as caught,
+        ):
             queued.connection.execute("COMMIT")
-        timer.join()
 
-        assert time.monotonic() - started < 5
         self._agrees_with_the_service(queued)
         assert "of 40 writes did not succeed" in str(caught.value)
 
     def test_a_keyboard_interrupt_leaves_the_remaining_rows_unsent(self, queued, monkeypatch):
-        calls = iter(range(1000))
-
         def interrupted(*_):
-            if next(calls) == 8:
-                raise KeyboardInterrupt
-            return False
+            if queued.total < 4:
+                return False
+            queued.go()
+            raise KeyboardInterrupt
 
-        monkeypatch.setattr(
-            "sessions_vtab.vtab.statements.StatementContext.interrupted", interrupted
-        )
-        with pytest.raises(KeyboardInterrupt):
-            queued.connection.execute("COMMIT")
-        monkeypatch.undo()
-        time.sleep(0.3)
+        with monkeypatch.context() as patch:
+            patch.setattr("sessions_vtab.vtab.statements.StatementContext.interrupted", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                queued.connection.execute("COMMIT")
+        wait_for(lambda: all(one["ended"] for one in queued.log))
 
         outcomes = [outcome for _, outcome in queued.writes()]
         held = sum(map(len, queued.stored().values()))
