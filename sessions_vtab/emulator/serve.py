@@ -222,12 +222,13 @@ def serve(settings: EmulatorSettings, port: int) -> None:
         ValueError: The data file is malformed.
     """
     with _listening(settings, port) as (app, listener, url):
-        sys.stdout.write(f"emulator on {url}: {app.state.emulator.summary()}\n")
-        sys.stdout.write(f"control token: {settings.control_token}\n")
-        sys.stdout.flush()
-        # uvicorn ends in good order on either signal and then raises it again.
+        # uvicorn ends in good order on either signal and then raises it again. Who reads that the
+        # emulator is there may stop it at once.
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
+            sys.stdout.write(f"emulator on {url}: {app.state.emulator.summary()}\n")
+            sys.stdout.write(f"control token: {settings.control_token}\n")
+            sys.stdout.flush()
             _server(app).run([listener])
         except KeyboardInterrupt:
             pass
