@@ -230,7 +230,7 @@ def _nested(draw: st.DrawFn, table: str, alias: str) -> Part:
                 values,
             )
         case "compound":
-            op = draw(st.sampled_from(("UNION", "UNION ALL", "INTERSECT", "EXCEPT")))
+            op = draw(st.sampled_from(_COMPOUND))
             how = draw(st.sampled_from(("IN", "NOT IN")))
             return (
                 f"{alias}.session_id {how} ({query} {op} SELECT session_id FROM {{events}})",
@@ -287,7 +287,7 @@ def _sources(draw: st.DrawFn) -> tuple[Part, tuple[tuple[str, str], ...]]:
         pattern = st.sampled_from(_TEXT_COLUMNS[table]).flatmap(
             lambda column: _pattern(f"{alias}.{column}")
         )
-        more, values = draw(st.one_of(_simple(table, alias), pattern))
+        more, values = draw(st.one_of(_simple(table, alias), pattern, _nested(table, alias)))
         text = f"{text} AND {more}"
     return (text, values), (first, second)
 
@@ -306,7 +306,7 @@ def _selects(draw: st.DrawFn) -> tuple[Part, int]:
         for column in (*_TEXT_COLUMNS[table], *_TIME_COLUMNS[table])
     ]
     chosen = draw(st.lists(st.sampled_from(columns), min_size=2, max_size=2, unique=True))
-    form = draw(st.sampled_from(("plain", "plain", "plain", "distinct", "group", "count")))
+    form = draw(st.sampled_from(("plain", "plain", "plain", "distinct", "group", "count", "ends")))
     listed = ", ".join(chosen)
     match form:
         case "group":
@@ -316,16 +316,71 @@ def _selects(draw: st.DrawFn) -> tuple[Part, int]:
         case "count":
             text = f"SELECT count(*), min({chosen[0]}), count(DISTINCT {chosen[1]})"
             return (f"{text} FROM {sources}{tail}", values), 3
+        case "ends":
+            text = f"SELECT max({chosen[0]}), min({chosen[0]}), min({chosen[1]})"
+            return (f"{text} FROM {sources}{tail}", values), 3
         case _:
             distinct = "DISTINCT " if form == "distinct" else ""
             return (f"SELECT {distinct}{listed} FROM {sources}{tail}", values), 2
 
 
 @st.composite
+def _keys(draw: st.DrawFn) -> Part:
+    """A query of session ids and another text, of one table or a compound of two."""
+    parts: list[Part] = []
+    for _ in range(draw(st.integers(1, 2))):
+        table = draw(st.sampled_from(_TABLES))
+        other = draw(st.sampled_from(_TEXT_COLUMNS[table]))
+        text, values = draw(_simple(table, "i"))
+        grouped = draw(st.sampled_from(("", "", " GROUP BY 1, 2")))
+        query = f"SELECT i.session_id AS k, i.{other} AS v FROM {_ITEMS[table]} i WHERE {text}"
+        parts.append((f"{query}{grouped}", values))
+    return _joined(f" {draw(st.sampled_from(_COMPOUND))} ", parts)
+
+
+@st.composite
+def _of_common(draw: st.DrawFn) -> tuple[Part, int]:
+    """A SELECT that names a common table expression once, twice or after IN."""
+    body, values = draw(_keys())
+    kind = draw(st.sampled_from(("", "", "MATERIALIZED ", "NOT MATERIALIZED ")))
+    how = draw(st.sampled_from(("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN")))
+    table = draw(st.sampled_from(_TABLES))
+    where, more = draw(_conditions(((table, "a"),)))
+    beside = draw(st.sampled_from(("IN", "NOT IN")))
+    form = draw(st.sampled_from(("IN name", "one", "two", "EXISTS")))
+    head = f"WITH c(k, v) AS {kind}({body})"
+    item = f"{_ITEMS[table]} a"
+    match form:
+        case "IN name":
+            head = f"WITH c(k) AS {kind}(SELECT k FROM ({body}))"
+            text = f"SELECT a.session_id, a.session_id IN c FROM {item}"
+            text = f"{text} WHERE {where} AND a.session_id {beside} c"
+        case "one":
+            text = f"SELECT a.session_id, c.v FROM {item} {how} c ON c.k = a.session_id"
+            text = f"{text} WHERE {where}"
+        case "two":
+            text = f"SELECT x.k, y.v FROM {item} JOIN c x ON x.k = a.session_id"
+            text = f"{text} {how} c y ON y.k = x.k WHERE {where}"
+        case _:
+            text = f"SELECT a.session_id, (SELECT max(v) FROM c WHERE k = a.session_id) FROM {item}"
+            negated = "" if beside == "IN" else "NOT "
+            where = f"{where} AND {negated}EXISTS (SELECT 1 FROM c WHERE c.k = a.session_id)"
+            text = f"{text} WHERE {where}"
+    return (f"{head} {text}", (*values, *more)), 2
+
+
+_COMPOUND: Final = ("UNION", "UNION ALL", "INTERSECT", "EXCEPT")
+
+
+@st.composite
 def _wrapped(draw: st.DrawFn) -> tuple[Part, int]:
     """A SELECT, or one inside a compound, a subquery or a CTE."""
+    form = draw(
+        st.sampled_from(("plain", "plain", "plain", "subquery", "cte", "common", "compound"))
+    )
+    if form == "common":
+        return draw(_of_common())
     (text, values), width = draw(_selects())
-    form = draw(st.sampled_from(("plain", "plain", "plain", "subquery", "cte", "compound")))
     match form:
         case "subquery":
             return (f"SELECT * FROM ({text})", values), width
@@ -333,10 +388,11 @@ def _wrapped(draw: st.DrawFn) -> tuple[Part, int]:
             kind = draw(st.sampled_from(("", "MATERIALIZED ", "NOT MATERIALIZED ")))
             return (f"WITH c AS {kind}({text}) SELECT * FROM c", values), width
         case "compound":
-            (other, more), other_width = draw(_selects())
-            if other_width == width:
-                op = draw(st.sampled_from(("UNION", "UNION ALL", "INTERSECT", "EXCEPT")))
-                return (f"{text} {op} {other}", (*values, *more)), width
+            for _ in range(draw(st.integers(1, 2))):
+                (other, more), other_width = draw(_selects())
+                if other_width == width:
+                    op = draw(st.sampled_from(_COMPOUND))
+                    text, values = f"{text} {op} {other}", (*values, *more)
     return (text, values), width
 
 

@@ -8,40 +8,28 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from sessions_vtab.sql.conditions import TimeOperand
-from sessions_vtab.sql.lexer import StatementKind, Token
 from sessions_vtab.sql.names import Catalog, Item, Scope
 from sessions_vtab.sql.occurrences import Join, Occurrence, is_limited, key_source_of
-from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.pushing import OnTerm, SelectConditions, read_conditions
-from sessions_vtab.sql.semi_joins import from_clause
 from sessions_vtab.sql.shapes import Span
-from sessions_vtab.sql.source import ParsedStatement, condition_of_change, parts, read, terms
+from sessions_vtab.sql.source import ParsedStatement, condition_of_change, parts, terms
 from sessions_vtab.sql.walk import On, Walk
 
 
 def analyse(
-    text: str,
-    tokens: Sequence[Token],
-    kind: StatementKind,
-    numbering: Numbering,
-    pairs: dict[int, int],
-    catalog: Catalog,
+    source: ParsedStatement, catalog: Catalog
 ) -> tuple[list[Occurrence], list[TimeOperand]]:
     """The occurrences of our tables in a statement, in the order of the text.
 
     Returns:
-        The occurrences, none where sqlglot cannot read the statement; and the values that are
-        compared with time columns.
+        The occurrences, and the values that are compared with time columns.
 
     Raises:
         UnsupportedError: one of our tables is given arguments, or a parameter column is used
             where it has no value.
     """
-    parsed = read(tokens, kind, numbering.numbers, pairs)
-    if parsed is None:
-        return [], []
-    walk = _Analysis(ParsedStatement(text, tokens, numbering, pairs, parsed), catalog)
-    walk.statement(parsed.tree)
+    walk = _Analysis(source, catalog)
+    walk.statement(source.parsed.tree)
     found = sorted(walk.occurrences.values(), key=lambda each: each.item.at)
     return found, walk.times
 
@@ -113,14 +101,15 @@ class _Analysis(Walk):
 
     def _joined(self, first: Occurrence, scope: Scope, ons: Sequence[On]) -> Iterator[OnTerm]:
         """The conjuncts of each ON."""
-        clause = from_clause(self.source, scope, first.block) if ons and first.block else None
+        block = first.block if ons else None
+        clause = None if block is None else self.source.from_clause(block, len(scope.items))
         places: Sequence[Span | None] = () if clause is None else clause.ons
         if len(places) != len(ons):  # The tokens are not understood.
             places = [None] * len(ons)
-        for (right, on), place in zip(ons, places, strict=True):
+        for (at, on), place in zip(ons, places, strict=True):
             found = terms(on)
             for node, span in zip(found, self.source.conjuncts(place, len(found)), strict=True):
-                yield OnTerm(right, node, span)
+                yield OnTerm(at, node, span)
 
     def _where(self, occurrence: Occurrence) -> Span | None:
         if occurrence.block is not None:

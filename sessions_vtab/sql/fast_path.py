@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sessions_vtab.contract.model import ColumnType
-from sessions_vtab.sql.lexer import Token, TokenKind, name_of
+from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind, name_of
 from sessions_vtab.sql.names import Catalog, OurTable
 from sessions_vtab.sql.shapes import blocks, find
 
@@ -34,28 +34,36 @@ def needs_parsing(tokens: Sequence[Token], catalog: Catalog) -> bool:
     return bool(conditions) and not (conditions == ["WHERE"] and _is_plain(tokens, catalog))
 
 
-def may_move(tokens: Sequence[Token], pairs: dict[int, int], catalog: Catalog) -> bool:
+def may_move(
+    tokens: Sequence[Token], kind: StatementKind, pairs: dict[int, int], catalog: Catalog
+) -> bool:
     """Whether a condition may move to where SQLite does not pass it: a subquery's, or a join's.
 
-    That is into a view of ours, into a subquery that groups rows, or to the side of a subquery
-    where a table has a request made for each session.
+    That is into a view of ours, into a subquery that groups rows, to the side of a subquery where a
+    table has a request made for each session, or to a table beside a RIGHT or FULL JOIN. Several
+    extremes are written as queries, too.
 
     Args:
         tokens: of one statement that reads our tables or views.
+        kind: of the statement.
         pairs: its brackets.
         catalog: what its names mean.
     """
     words = [token.upper for token in tokens]
-    if _CONDITIONAL.isdisjoint(words):
+    if words.count("MAX") + words.count("MIN") > 1:
+        return True
+    if (_CONDITIONAL | _COMPARING).isdisjoint(words):
         return False
+    if not _KEEPING.isdisjoint(words) and "JOIN" in words:
+        return True
     selects = blocks(tokens, pairs)
+    inner = selects if kind.verb in {"UPDATE", "DELETE"} else selects[1:]
     if catalog.view_names.isdisjoint(name_of(token).lower() for token in tokens):
-        return (len(selects) > 1 and _names_costly(tokens, catalog)) or any(
-            _GROUPS.intersection((*one.clauses, *words[one.at + 1 : one.items[0]]))
-            for one in selects[1:]
+        return (bool(inner) and _names_costly(tokens, catalog)) or any(
+            _GROUPS.intersection((*one.clauses, *words[one.at + 1 : one.items[0]])) for one in inner
         )
     froms = [one.clauses.get("FROM", (0, 0)) for one in selects]
-    return len(froms) > 1 or any(any(find(tokens, one, pairs, _JOINS)) for one in froms)
+    return bool(inner) or any(any(find(tokens, one, pairs, _JOINS)) for one in froms)
 
 
 def _names_costly(tokens: Sequence[Token], catalog: Catalog) -> bool:
@@ -70,6 +78,8 @@ def _names_costly(tokens: Sequence[Token], catalog: Catalog) -> bool:
     return False
 
 
+_COMPARING = frozenset(("IN", "EXISTS", "EXCEPT", "INTERSECT"))
+_KEEPING = frozenset(("RIGHT", "FULL"))
 _JOINS = frozenset((",", "JOIN"))
 _GROUPS = frozenset(("GROUP", "DISTINCT"))
 

@@ -11,7 +11,8 @@ condition of the statement implies such a one, that is written beside it:
   e)`` wants no other events than those of ``s``: its subquery gets ``WHERE e.session_id IN (SELECT
   s.session_id FROM sessions s WHERE s.user_id = 'ann')``. So does the right side of EXCEPT.
 
-What is implied is true wherever its condition is, so no row comes or goes.
+What is implied is true wherever its condition is, so no row comes or goes. That is also so in
+UPDATE and DELETE: the same rows change.
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from sessions_vtab.contract.model import ColumnType
-from sessions_vtab.sql.conditions import resolve
-from sessions_vtab.sql.derived import aggregates, passed_on
+from sessions_vtab.sql.derived import TermsWalk, aggregates, outputs_of, passed_on
 from sessions_vtab.sql.lexer import Edit, insert
 from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.references import references
-from sessions_vtab.sql.select_terms import SelectTerms, TermsWalk
-from sessions_vtab.sql.semi_joins import Equality, Side, Term, is_text, written
+from sessions_vtab.sql.repeatable import Repeats
+from sessions_vtab.sql.select_terms import Equality, SelectTerms, Side, Term, is_text, never_null
+from sessions_vtab.sql.semi_joins import is_narrowed, wanted_of
 from sessions_vtab.sql.walk import On
+
+_Compared = tuple[SelectTerms, Sequence[exp.Expression]]
+"""A SELECT, and what is compared with the rows of a query for each of its own."""
 
 
 @dataclass(slots=True)
@@ -39,22 +43,48 @@ class ImpliedWalk(TermsWalk):
     visited: dict[int, SelectTerms] = field(default_factory=dict)
 
     def conditions(self, node: exp.Expression, scope: Scope, ons: Sequence[On]) -> None:
-        """Looks at a SELECT, and at the condition whose subquery it is."""
+        """Looks at a SELECT, UPDATE or DELETE, and at the condition whose subquery it is."""
         self.selects[id(node)] = scope
-        if not isinstance(node, exp.Select) or scope.opaque or scope.fixed or not scope.items:
+        self.edits += self._members_by_name(node, scope)
+        if scope.opaque or not scope.items:
             return
         for item in scope.items:
-            item.derived = self.derived(item, node, passed_on)
-        found = self.terms_of(node, scope, ons, self.block_of(scope))
+            item.derived = next(iter(self.branches(item)), None)
+        found = self.terms_of(node, scope, ons)
         if found is None:
             return
         self.visited[id(node)] = found
         self.edits += _of_rows(found)
-        left = self.visited.get(id(_left_of(node)))
-        if left is not None:
-            self.edits += _of_members(None, left.node.expressions, node, found, left)
+        if isinstance(node, exp.Select):
+            self._of_compound(node, found)
+            self._of_operand(node, found)
+
+    def _members_by_name(self, node: exp.Expression, scope: Scope) -> Iterator[Edit]:
+        """Writes ``IN name`` of a common table expression that is costly as the query it means."""
+        for member in node.find_all(exp.In):
+            named = member.args.get("field")
+            if named is None or named.table or member.find_ancestor(*_STATEMENTS) is not node:
+                continue
+            body, at = (
+                scope.queries.get(named.name.lower()),
+                self.source.parsed.token_of(named.this),
+            )
+            known = Repeats(self.catalog, scope.queries)
+            if body is not None and at >= 0 and known.names_costly(body):
+                token = self.source.tokens[at]
+                yield Edit(token.start, token.end, f"(SELECT * FROM {token.text})")
+
+    def _of_compound(self, node: exp.Select, found: SelectTerms) -> None:
+        """What the left side of EXCEPT or INTERSECT says about its right side."""
+        left = [self.visited.get(id(one)) for one in _left_of(node)]
+        compared = [(one, one.node.expressions) for one in left if one is not None]
+        if compared and len(compared) == len(left):
+            self.edits += _of_members(None, compared, node, found)
+
+    def _of_operand(self, node: exp.Select, found: SelectTerms) -> None:
+        """What the SELECT around a subquery says about it, or the subquery about that."""
         operand = _operand(node)
-        around = operand.find_ancestor(exp.Select) if operand is not None else None
+        around = operand.find_ancestor(*_STATEMENTS) if operand is not None else None
         outer = self.visited.get(id(around))
         if operand is None or outer is None:
             return
@@ -62,9 +92,12 @@ class ImpliedWalk(TermsWalk):
             row = (
                 operand.this.expressions if isinstance(operand.this, exp.Tuple) else [operand.this]
             )
-            self.edits += _of_members(operand, row, node, found, outer)
-        elif not _is_lumped(node):
+            self.edits += _of_members(operand, [(outer, row)], node, found)
+        elif not (_is_lumped(node) or node.args.get("with_")):
             self.edits += _of_existence(operand, node, found, outer)
+
+
+_STATEMENTS = (exp.Select, exp.Update, exp.Delete)
 
 
 def _operand(query: exp.Select) -> exp.Expression | None:
@@ -80,22 +113,25 @@ def _operand(query: exp.Select) -> exp.Expression | None:
     return found if isinstance(found, kinds) else None
 
 
-def _left_of(query: exp.Select) -> exp.Expr | None:
-    """The SELECT of whose rows EXCEPT or INTERSECT leaves some, by those of a query."""
-    kinds = (exp.Except, exp.Intersect)
+def _left_of(query: exp.Select) -> list[exp.Expr]:
+    """The SELECTs of whose rows EXCEPT or INTERSECT leaves some, by those of a query."""
     compound = query.parent
-    if not isinstance(compound, kinds) or compound.expression is not query:
-        return None
-    left: exp.Expr = compound.this
-    while isinstance(left, kinds):
-        left = left.this
-    return left
+    if not isinstance(compound, exp.Except | exp.Intersect) or compound.expression is not query:
+        return []
+    pending, found = [compound.this], list[exp.Expr]()
+    while pending:
+        part = pending.pop().unnest()
+        if isinstance(part, exp.SetOperation):
+            pending.append(part.this)
+            pending += [part.expression] if isinstance(part, exp.Union) else []
+        else:
+            found.append(part)
+    return found
 
 
-def _is_lumped(query: exp.Select) -> bool:
-    """Whether a query has a row even where no row meets its conditions, or names of its own."""
-    lumped = query.args.get("group") is None and aggregates(query)
-    return lumped or query.args.get("with_") is not None
+def _is_lumped(query: exp.Expression) -> bool:
+    """Whether a query has a row even where no row meets its conditions."""
+    return query.args.get("group") is None and aggregates(query)
 
 
 def _term_of(outer: SelectTerms, operand: exp.Expression) -> Term | None:
@@ -117,7 +153,7 @@ def _of_rows(select: SelectTerms) -> Iterator[Edit]:
         items = term.refers.items if isinstance(row, exp.In) else ()
         for item in items:
             costly = item.ours is not None and item.ours.fans_out
-            if costly and not select.is_narrowed(item):
+            if costly and not is_narrowed(select, item):
                 for implied in select.of_row(term, item):
                     yield _beside(select, term, implied)
 
@@ -138,30 +174,28 @@ def _of_existence(
         if compared is None:
             return
         found.append(compared)
-    found += [one for one in inner.terms if not one.refers.outer and one.owner is None]
     links = list(_links(inner))
-    for item in dict.fromkeys(mine[0] for mine, *_ in links):
-        if item not in outer.scope.items or not outer.is_costly(item) or outer.is_narrowed(item):
+    for item in dict.fromkeys(one.left[0] for one in links):
+        if item not in outer.scope.items or not outer.is_costly(item) or is_narrowed(outer, item):
             continue
+        terms = [one for one in inner.terms if not one.refers.outer and inner.holds(one, item)]
         equalities = [*inner.equalities, *(one for one in links if one.left[0] is item)]
-        joined = replace(inner.joined(), terms=found, equalities=equalities)
-        implied = joined.condition_on(item)
-        if implied:
+        wanted = wanted_of(replace(inner, terms=[*found, *terms], equalities=equalities), item)
+        if wanted is not None:
+            implied = f"{item.outside(wanted.key)} IN ({wanted.query})"
             yield _beside(outer, term, implied)
 
 
 def _links(inner: SelectTerms) -> Iterator[Equality]:
     """The equalities of a column of a SELECT around a query with one of its own."""
     for term in inner.terms:
-        node, own = term.node.unnest(), term.refers.nodes
-        if not (isinstance(node, exp.EQ) and term.refers.outer and len(own) == 1):
+        node, refers = term.node.unnest(), term.refers
+        if not (isinstance(node, exp.EQ) and len(refers.around) == len(refers.nodes) == 1):
             continue
-        sides = (node.this, node.args["expression"])
-        other = sides[own[0] is sides[0]]
-        found = resolve(inner.scope, other) if isinstance(other, exp.Column) else None
-        if own[0] in sides and found is not None and found.outer and term.owner is None:
-            mine = (found.item, found.column.name, "")
-            yield Equality(mine, (*term.refers.columns[0], inner.source.column_text(own[0])), None)
+        (item, name, other), (own,) = refers.around[0], refers.nodes
+        if {id(own), id(other)} == {id(node.this), id(node.args["expression"])}:
+            text = inner.source.column_text(own)
+            yield Equality((item, name, ""), (*refers.columns[0], text), term.place)
 
 
 def _compared(
@@ -193,47 +227,56 @@ def _compared(
 
 
 def _of_members(
-    operand: exp.In | None,
-    row: Sequence[exp.Expression],
-    query: exp.Select,
-    inner: SelectTerms,
-    outer: SelectTerms,
+    operand: exp.In | None, compared: Sequence[_Compared], query: exp.Select, inner: SelectTerms
 ) -> Iterator[Edit]:
     """What is implied for the subquery of IN, or for the right side of EXCEPT.
 
     Args:
         operand: IN; None for EXCEPT and INTERSECT, to which NULLs are equal.
-        row: what is compared with the rows of the query.
+        compared: what is compared with the rows of the query, of each SELECT of a compound.
         query: the query.
         inner: its conditions.
-        outer: those of the SELECT whose rows are compared.
     """
     derived = passed_on(query, inner.scope, inner.catalog)
     if derived is None:
         return
-    term = None if operand is None else _term_of(outer, operand)
-    positive = term is not None and term.owner is None
     pseudo = Item(None, body=query, derived=derived)
-    for mine, column in zip(row, query.expressions, strict=False):
-        other = _side(outer, mine)
-        named = column.alias_or_name
-        if other is None or not _is_worth_it(inner, column):
+    for place, (name, column) in enumerate(outputs_of(query, inner.scope)):
+        key = derived.columns.get(name)
+        mine = None if key is None or column is None else _side(inner, column)
+        others = [_side(outer, row[place]) for outer, row in compared if place < len(row)]
+        sides = [(one, other) for (one, _), other in zip(compared, others, strict=False) if other]
+        if mine is None or len(sides) < len(compared) or not _is_worth_it(inner, mine):
             continue
-        if not (positive or _is_total(outer, other, inner, column, operand)):
+        if not all(_is_sound(operand, outer, other, inner, mine) for outer, other in sides):
             continue
-        terms = [one for one in outer.terms if not outer.names_costly(one.node)]
-        key: Side = (pseudo, named, "")
-        equalities = [*outer.equalities, Equality(key, other, None)]
-        joined = replace(outer.joined(), terms=terms, equalities=equalities)
-        implied = _row_by_row(outer, inner, other, derived.columns.get(named.lower(), ""))
-        implied = implied or joined.condition_on(pseudo)
-        if implied:
-            yield from derived.edits(inner.source, [implied])
+        implied = "" if operand is None else _row_by_row(*sides[0], inner)
+        queries = [] if implied else [_wanted(outer, other, pseudo, name) for outer, other in sides]
+        if implied or all(queries):
+            said = f"{implied} = {key}" if implied else f"{key} IN ({' UNION ALL '.join(queries)})"
+            yield from derived.edits(inner.source, [said])
             return
 
 
-def _row_by_row(outer: SelectTerms, inner: SelectTerms, other: Side, key: str) -> str:
-    """``x = key`` where LIMIT may end the reading early, so that each row asks for its own.
+def _wanted(outer: SelectTerms, other: Side, pseudo: Item, name: str) -> str:
+    """A query of the values that a column of a SELECT has; '' if nothing narrows them.
+
+    Args:
+        outer: the SELECT.
+        other: its column.
+        pseudo: the rows that it is compared with.
+        name: their column.
+    """
+    terms = [one for one in outer.terms if not outer.names_costly(one.node)]
+    equalities = [*outer.equalities, Equality((pseudo, name, ""), other, None)]
+    wanted = wanted_of(replace(outer, terms=terms, equalities=equalities), pseudo)
+    return "" if wanted is None else wanted.query
+
+
+def _row_by_row(outer: SelectTerms, other: Side, inner: SelectTerms) -> str:
+    """A column that a key is equal to, where LIMIT may end the reading early.
+
+    So each row asks for its own.
 
     It is not said of what may not be asked by key, and would be read again for each row.
     """
@@ -242,9 +285,9 @@ def _row_by_row(outer: SelectTerms, inner: SelectTerms, other: Side, key: str) -
     label = other[0].label
     hidden = label is None or any(one.label == label for one in inner.scope.items)
     asked = all(one.body is None for one in inner.scope.items)
-    if not stops or grouped or hidden or not asked or not key or not is_text(other):
+    if not stops or grouped or hidden or not asked or not is_text(other):
         return ""
-    return f"{written(label, other[1])} = {key}"
+    return other[0].outside(other[1])
 
 
 def _side(select: SelectTerms, node: exp.Expression) -> Side | None:
@@ -255,17 +298,16 @@ def _side(select: SelectTerms, node: exp.Expression) -> Side | None:
     refers = references(select.scope, column, select.catalog)
     if not refers.certain or len(refers.columns) != 1:
         return None
-    return (*refers.columns[0], select.source.column_text(column))
+    written = select.source.parsed.token_of(column.this) >= 0  # Else it is one of a star.
+    return (*refers.columns[0], select.source.column_text(column) if written else "")
 
 
-def _is_worth_it(inner: SelectTerms, column: exp.Expression) -> bool:
+def _is_worth_it(inner: SelectTerms, mine: Side) -> bool:
     """Whether a query reads many sessions, which its column tells apart."""
-    found = _side(inner, column)
-    if found is None:
-        return False
-    equal = [found[:2]]
-    for left, right, owner in inner.equalities:
-        if owner is None and found[:2] in (left[:2], right[:2]):
+    equal = [mine[:2]]
+    for one in inner.equalities:
+        left, right = one.left, one.right
+        if inner.holds(one, mine[0]) and mine[:2] in (left[:2], right[:2]):
             equal += [left[:2], right[:2]]
     costly = any(
         inner.is_costly(item) and (item.body is not None or name in inner.keys_of(item))
@@ -276,24 +318,31 @@ def _is_worth_it(inner: SelectTerms, column: exp.Expression) -> bool:
     )
 
 
-def _is_total(
-    outer: SelectTerms,
-    other: Side,
-    inner: SelectTerms,
-    column: exp.Expression,
-    operand: exp.In | None,
+def _is_sound(
+    operand: exp.In | None, outer: SelectTerms, other: Side, inner: SelectTerms, mine: Side
 ) -> bool:
-    """Whether IN is never NULL, so that it is the same without rows that nothing equals.
+    """Whether it makes no difference when rows are missing that are equal to nothing.
 
-    ON is asked of rows that WHERE leaves out; where there is no row, an aggregate has one of NULLs.
+    It makes one for IN that is NULL, unless the rows are left out then anyway; for EXCEPT, NULLs
+    are equal. ON is asked of rows that WHERE leaves out; where there is no row, an aggregate has
+    one of NULLs.
     """
-    mine = _side(inner, column)
-    clause = None if operand is None else operand.find_ancestor(exp.Where, exp.Join, exp.Select)
+    total = [
+        not select.scope.meets_nulls(None, side[0])
+        and side[1] in never_null(side[0], select.catalog)
+        for side, select in ((other, outer), (mine, inner))
+    ]
+    if operand is None:
+        return any(total) and not _is_lumped(outer.node)
+    term = _term_of(outer, operand)
+    if term is not None and outer.scope.holds(term.place, _ANY):
+        return True
+    clause = operand.find_ancestor(exp.Where, exp.Join, *_STATEMENTS)
     of_rows = isinstance(clause, exp.Where) or not (
         isinstance(clause, exp.Join) or _is_lumped(outer.node)
     )
-    sides = (other, outer), (mine, inner)
-    return of_rows and all(
-        side is not None and not side[0].nullable and side[1] in select.never_null(side[0])
-        for side, select in sides
-    )
+    return of_rows and all(total)
+
+
+_ANY = Item(None)
+"""What all rows of a SELECT are joined with."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from sessions_vtab.contract.agent_views import View
 from sessions_vtab.contract.capability import Capability
@@ -126,23 +126,30 @@ class Item:
         schema: schema as written, if there is no alias.
         ours: our table; None for anything whose columns are not known.
         at: index of the name's token; -1 for anything but a table.
-        nullable: it is the right side of a LEFT JOIN.
+        side: LEFT, RIGHT or FULL, if it is the right side of such a join.
         target: it is what UPDATE or DELETE changes.
         view: our view, where it is asked for.
         body: what computes its rows, where a name does not say it: a subquery, the query of a
             common table expression, a function.
         derived: what may move into the body.
+        reserved: SQLite offers it no condition, since it is beside a RIGHT or FULL JOIN.
     """
 
     label: str | None
     schema: str | None = None
     ours: OurTable | None = None
     at: int = -1
-    nullable: bool = False
+    side: str = ""
     target: bool = False
     view: OurView | None = None
     body: exp.Expression | None = None
     derived: Derived | None = None
+    reserved: bool = False
+
+    @property
+    def nullable(self) -> bool:
+        """Whether it is the right side of a LEFT JOIN."""
+        return self.side == "LEFT"
 
     @property
     def known(self) -> bool:
@@ -158,8 +165,8 @@ class Item:
     def inside(self, column: str) -> str | None:
         """How a column is called where a condition on it saves requests; None where it does not.
 
-        That is in a view or a query, into which the condition may move; a table that fans out is
-        offered it by SQLite.
+        That is in a view or a query, into which the condition may move, or in a table that fans
+        out, which is offered it by SQLite; and in any table that is offered nothing.
 
         Args:
             column: by its declared spelling.
@@ -169,6 +176,10 @@ class Item:
         keyed = column in self.view.view.keys if self.view is not None else self._is_key(column)
         return f"{quoted(self.label or '')}.{quoted(column)}" if keyed else None
 
+    def outside(self, column: str) -> str:
+        """How a column is called in the SELECT whose FROM has the item."""
+        return ".".join(quoted(one) for one in (self.label, column) if one)
+
     @property
     def visible(self) -> Sequence[str] | None:
         """The columns that ``*`` stands for; None if they are not known."""
@@ -176,15 +187,19 @@ class Item:
             return [one.name for one in self.view.view.columns]
         if self.ours is not None:
             return [one.name for one in self.ours.table.visible]
-        query = self.body.unnest() if self.body is not None else None
-        if query is None or query.key != "select" or _renames(query.parent):
+        if self.body is None:
             return None
-        names = [one.alias_or_name for one in query.expressions]
-        return None if "*" in names else names
+        renamed = renamed_columns(self.body)
+        query = self.body.unnest()
+        while query.key in {"union", "except", "intersect"}:
+            query = query.this.unnest()
+        names = [one.alias_or_name for one in query.expressions] if query.key == "select" else []
+        return renamed or (None if "*" in names or not names else names)
 
     def _is_key(self, column: str) -> bool:
-        """Whether a table that fans out has a key of that name."""
-        return self.ours is not None and self.ours.fans_out and column in self.ours.keys
+        """Whether a table of which a condition saves requests has a key of that name."""
+        ours = self.ours
+        return ours is not None and (ours.fans_out or self.reserved) and column in ours.keys
 
     def spelled(self, column: str) -> str | None:
         """The declared spelling of a column name; None if it is not one of ours."""
@@ -220,8 +235,9 @@ class Scope:
         merged: it has NATURAL or USING: unqualified columns may belong to both sides.
         shared: columns of USING in lower case, where there is no NATURAL: no others are merged; and
             the item that each is taken from, None if that is not certain.
+        leans: its joins are taken for what they are with the conditions of its WHERE.
+        using: the columns of USING: the items on both sides that have them.
         opaque: it has a bracketed join, whose names are not followed.
-        fixed: it has RIGHT or FULL JOIN: no condition may move.
         queries: the common table expressions that can be named, in lower case.
     """
 
@@ -230,9 +246,77 @@ class Scope:
     aliases: frozenset[str] = frozenset()
     merged: bool = False
     shared: Mapping[str, Item | None] = field(default_factory=dict)
+    leans: bool = False
+    using: list[tuple[Item, Item, str]] = field(default_factory=list)
     opaque: bool = False
-    fixed: bool = False
     queries: Mapping[str, exp.Expression] = field(default_factory=dict)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it has RIGHT or FULL JOIN: SQLite then offers few conditions to its tables."""
+        return any(one.side in _BOTH for one in self.items)
+
+    def require(self, item: Item) -> None:
+        """Notes that rows without one of an item's are left out, as by a condition of WHERE.
+
+        So a RIGHT or FULL JOIN keeps fewer rows than it says.
+        """
+        at = self.items.index(item)
+        for place, joined in enumerate(self.items):
+            before = joined.side
+            if joined.side in _BOTH and at < place:
+                joined.side = "LEFT" if joined.side == "FULL" else ""
+            elif joined.side == "FULL" and at == place:
+                joined.side = "RIGHT"
+            self.leans |= joined.side != before
+
+    def holds(self, place: int | None, item: Item) -> bool:
+        """Whether a condition is true in every row of the result that has a row of an item.
+
+        So it says which rows of the item are wanted, whatever kinds of joins there are.
+
+        Args:
+            place: where the condition is: index of the item to the right of its ON; None for WHERE.
+            item: one of these, or anything that all rows of the result are joined with.
+        """
+        if place is None or item not in self.items:
+            return place is None or self._is_inner(place, len(self.items))
+        at, side = self.items.index(item), self.items[place].side
+        if at > place:
+            return self._is_inner(place, at + 1)
+        # LEFT JOIN keeps rows of what is on its left, RIGHT JOIN those of what is on its right.
+        return side in ({"", "LEFT"} if at == place else {"", "RIGHT"})
+
+    def meets_nulls(self, place: int | None, item: Item) -> bool:
+        """Whether a condition is asked about rows of NULLs in place of an item's.
+
+        Args:
+            place: as for ``holds``.
+            item: one of these.
+        """
+        at, end = self.items.index(item), len(self.items) if place is None else place
+        joined = self.items[at + 1 : end]
+        return at < end and (
+            item.side in {"LEFT", "FULL"} or any(one.side in _BOTH for one in joined)
+        )
+
+    def comes_with(self, other: Item, item: Item) -> bool:
+        """Whether every row of the result with a row of an item has one of another item, too.
+
+        Args:
+            other: one of these.
+            item: as for ``holds``.
+        """
+        at = self.items.index(other)
+        own = self.items.index(item) if item in self.items else len(self.items) - 1
+        if at > own:
+            return other.side in {"", "RIGHT"}
+        return self._is_inner(at, own + 1, first="RIGHT")
+
+    def _is_inner(self, at: int, end: int, first: str = "") -> bool:
+        """Whether what is said at the join of an item is true up to that of a later one."""
+        later = self.items[at + 1 : end]
+        return self.items[at].side in {"", first} and all(one.side not in _BOTH for one in later)
 
     def resolve(self, column: str, label: str | None, schema: str | None) -> Resolved | None:
         """The table a reference ``schema.label.column`` means; None where that is not certain."""
@@ -264,10 +348,14 @@ class Scope:
         return [item for item in matching if (item.schema or "").lower() == schema.lower()]
 
 
-def _renames(cte: exp.Expr | None) -> bool:
-    """Whether a common table expression gives its columns names of its own."""
+_BOTH: Final = frozenset(("RIGHT", "FULL"))
+
+
+def renamed_columns(query: exp.Expression) -> list[str]:
+    """The names that a common table expression gives the columns of its query."""
+    cte = query.parent
     alias = cte.args.get("alias") if cte is not None and cte.key == "cte" else None
-    return alias is not None and bool(alias.args.get("columns"))
+    return [] if alias is None else [one.name for one in alias.args.get("columns") or ()]
 
 
 def _only(candidates: list[Item], column: str, outer: bool) -> Resolved | None:

@@ -34,12 +34,12 @@ class OnTerm(NamedTuple):
     """A conjunct of ON.
 
     Attributes:
-        right: the right side of its LEFT JOIN; None for an inner join.
+        place: index of the item to the right of its join.
         node: its tree.
         span: its tokens, where they are known.
     """
 
-    right: Item | None
+    place: int
     node: exp.Expression
     span: Span | None
 
@@ -66,13 +66,14 @@ def read_conditions(
     item = occurrence.item
     reader = ConditionReader(scope, item, source.column_text)
     pushed: list[Predicate] = []
-    inner = [(one.node, one.span) for one in joined if one.right is None]
-    for term, span in [*where, *inner]:
-        pushed += _condition(source, occurrence, reader, term, span, nullable=item.nullable)
-    for right, term, span in joined:
-        if right is item:
-            pushed += _condition(source, occurrence, reader, term, span, nullable=False)
-        elif right is not None and span is not None and _about(scope, item, term) is not None:
+    for term, span in where:
+        nullable = scope.meets_nulls(None, item)
+        pushed += _condition(source, occurrence, reader, term, span, nullable=nullable)
+    for place, term, span in joined:
+        nullable = scope.meets_nulls(place, item)
+        if scope.holds(place, item):
+            pushed += _condition(source, occurrence, reader, term, span, nullable=nullable)
+        elif span is not None and _about(scope, item, term) is not None:
             # It leaves no row of this item out, so its rows are asked for whatever it says.
             text, numbers = source.slice(span), source.numbers(span)
             kept = Condition(text, Role.HERE, False, numbers, None, Rule.OUTER_JOIN)
@@ -100,14 +101,16 @@ def _condition(
     role, pushed = Role.HERE, list[Predicate]()
     rule: Rule | None = Rule.SQLITE if predicate is None else Rule.OUTER_JOIN
     if reader.is_plain(term):
-        # SQLite offers less of it where an outer join needs the other rows, too.
-        role, rule = Role.OFFERED, Rule.OUTER_JOIN if scope.fixed or nullable else None
+        # SQLite offers less of it where an outer join needs the other rows, too. Beside RIGHT and
+        # FULL it is said in a query (sql.view_conditions).
+        kept = nullable and not (scope.fixed and _rejects_nulls(predicate))
+        role, rule = Role.OFFERED, Rule.OUTER_JOIN if kept else None
     elif (
         predicate is not None
         and not scope.fixed
         # An outer join has rows of NULLs, which the table does not give: a condition that keeps
         # them would lose them if it were sent.
-        and not (nullable and true_on_nulls(predicate) is True)
+        and (not nullable or _rejects_nulls(predicate))
     ):
         role, rule = (Role.PUSHED if reader.complete else Role.NARROWED), None
         pushed = [predicate]
@@ -115,6 +118,11 @@ def _condition(
         found = Condition(source.slice(span), role, about, source.numbers(span), predicate, rule)
         occurrence.conditions.append(found)
     return pushed
+
+
+def _rejects_nulls(predicate: Predicate | None) -> bool:
+    """Whether a condition is not true of a row of NULLs."""
+    return predicate is not None and true_on_nulls(predicate) is not True
 
 
 def _about(scope: Scope, item: Item, term: exp.Expression) -> bool | None:
@@ -224,7 +232,7 @@ class SelectConditions:
             return False
         reader = ConditionReader(self.scope, item, lambda column: column.sql())
         offered = {id(term) for term in self._offered(item) if reader.is_plain(term)}
-        inner = (term for right, on in self.ons if right in {None, item} for term in terms(on))
+        inner = (term for at, on in self.ons if self.scope.holds(at, item) for term in terms(on))
         return any(
             id(term) not in offered
             for term in (*self.where, *inner, *self.having)
@@ -237,8 +245,8 @@ class SelectConditions:
             return
         if not item.nullable:
             yield from self.where
-        for right, on in self.ons:
-            if right is item or (right is None and not item.nullable):
+        for place, on in self.ons:
+            if self.scope.holds(place, item) and not self.scope.meets_nulls(place, item):
                 yield from terms(on)
 
 

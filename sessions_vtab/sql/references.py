@@ -22,7 +22,7 @@ class References:
     Attributes:
         columns: those of the SELECT that the condition stands in: item, and name as declared.
         nodes: the same as they are written.
-        outer: some belong to a SELECT around that one.
+        around: those of a SELECT around that one: item, name as declared, and as written.
         queries: there are subqueries in it.
         doubtful: names of columns that are not understood, in lower case.
         quoted: those of them that are written in quotation marks: SQLite takes such a name for a
@@ -31,7 +31,7 @@ class References:
 
     columns: list[tuple[Item, str]] = field(default_factory=list)
     nodes: list[exp.Column] = field(default_factory=list)
-    outer: bool = False
+    around: list[tuple[Item, str, exp.Column]] = field(default_factory=list)
     queries: bool = False
     doubtful: set[str] = field(default_factory=set)
     quoted: set[str] = field(default_factory=set)
@@ -41,6 +41,11 @@ class References:
         self.doubtful.add(column.name.lower())
         if column.this.args.get("quoted") and not column.table:
             self.quoted.add(column.name.lower())
+
+    @property
+    def outer(self) -> bool:
+        """Whether some belong to a SELECT around the one that the condition stands in."""
+        return bool(self.around)
 
     @property
     def bare(self) -> list[exp.Column]:
@@ -84,7 +89,7 @@ def references(scope: Scope, term: exp.Expression, catalog: Catalog) -> Referenc
 def _note(found: References, scope: Scope, column: exp.Column) -> None:
     resolved = resolve(scope, column)
     if resolved is not None and resolved.outer:
-        found.outer = True
+        found.around.append((resolved.item, resolved.column.name, column))
     elif resolved is not None:
         found.columns.append((resolved.item, resolved.column.name))
         found.nodes.append(column)
@@ -96,7 +101,7 @@ def _note(found: References, scope: Scope, column: exp.Column) -> None:
             found.columns.append((item, column.name))
             found.nodes.append(column)
         else:
-            found.outer = True
+            found.around.append((item, column.name, column))
 
 
 def _of_unknown(scope: Scope, column: exp.Column) -> Item | None:
@@ -185,8 +190,13 @@ def _known(
     if not node.db and node.name.lower() in scope.queries:
         return None
     named = any(one.args.get("with_") for one in _queries_above(node, term))
-    ours = None if named and not node.db else catalog.resolve(node.db or None, node.name)
-    return None if ours is None else frozenset(one.lower() for one in ours.table.names)
+    if named and not node.db:
+        return None
+    ours = catalog.resolve(node.db or None, node.name)
+    view = None if ours is not None else catalog.view(node.db or None, node.name)
+    names = [one.name for one in view.view.columns] if view is not None else []
+    found = names if ours is None else ours.table.names
+    return frozenset(one.lower() for one in found) if found else None
 
 
 def _queries_above(node: exp.Expression, term: exp.Expression) -> Iterator[exp.Query]:

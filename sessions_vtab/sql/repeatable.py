@@ -98,7 +98,7 @@ class Repeats:
         while pending:
             part = pending.pop()
             yield part
-            named = {name.lower() for schema, name in _named(part) if schema is None}
+            named = {name.lower() for schema, name in tables_named(part) if schema is None}
             fresh = named.intersection(self.names) - seen
             seen |= fresh
             pending += [self.names[name] for name in fresh]
@@ -106,9 +106,26 @@ class Repeats:
     def tables(self, node: exp.Expression) -> Iterator[tuple[str | None, str]]:
         """Schema and name of the tables and views that an expression reads."""
         for part in self._parts(node):
-            for schema, name in _named(part):
+            for schema, name in tables_named(part):
                 if schema is not None or name.lower() not in self.names:
                     yield schema, name
+
+    def names_costly(self, node: exp.Expression) -> bool:
+        """Whether it reads a view, or a table that fans out."""
+        for schema, name in self.tables(node):
+            ours = self.catalog.resolve(schema, name)
+            if self.catalog.view(schema, name) is not None or (ours is not None and ours.fans_out):
+                return True
+        return False
+
+    def groups_costly(self, query: exp.Expression) -> bool:
+        """Whether rows of sessions are put together in a query, so that SQLite lets nothing in."""
+        parts = list(self._parts(query))
+        return self.names_costly(query) and (
+            len(parts) > 1
+            or query.find(exp.Group, exp.Distinct) is not None
+            or any(self.catalog.view(*name) is not None for name in self.tables(query))
+        )
 
     def _is_steady_table(self, schema: str | None, name: str, depth: int = 0) -> bool:
         ours = self.catalog.resolve(schema, name)
@@ -120,7 +137,7 @@ class Repeats:
         if tree is None or depth > _DEEPEST:
             return tree is None
         own = {one.alias.lower() for one in tree.find_all(exp.CTE)}
-        tables = [one for one in _named(tree) if one[1].lower() not in own]
+        tables = [one for one in tables_named(tree) if one[1].lower() not in own]
         return (
             is_steady(tree)
             and tree.find(exp.Limit, exp.Fetch) is None
@@ -141,13 +158,15 @@ class Repeats:
             return False
         tree = self._select_of(schema, name)
         text = self.catalog.definition(schema, name)
-        tables = [] if tree is None else [one for one in _named(tree) if one != (schema, name)]
+        tables = (
+            [] if tree is None else [one for one in tables_named(tree) if one != (schema, name)]
+        )
         return any(token.upper == "COLLATE" for token in tokenize(text)) or any(
             self._has_collation(*one) for one in tables
         )
 
 
-def _named(node: exp.Expression) -> Iterator[tuple[str | None, str]]:
+def tables_named(node: exp.Expression) -> Iterator[tuple[str | None, str]]:
     """Schema and name of each table in an expression, also of ``IN name``."""
     for table in node.find_all(exp.Table):
         if isinstance(table.this, exp.Identifier):

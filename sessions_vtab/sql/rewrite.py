@@ -140,11 +140,11 @@ def occurrences_of(text: str, catalog: Catalog) -> Sequence[Occurrence]:
         UnsupportedError: a use of a table or a parameter column that is refused.
     """
     from sessions_vtab.sql.analysis import analyse  # noqa: PLC0415  # Imports sqlglot.
-    from sessions_vtab.sql.shapes import partners  # noqa: PLC0415
+    from sessions_vtab.sql.source import parsed  # noqa: PLC0415
 
     tokens = tokenize(text)
-    numbering, pairs = number(tokens), partners(tokens)
-    return analyse(text, tokens, classify(tokens), numbering, pairs, catalog)[0]
+    source = parsed(text, tokens, classify(tokens), number(tokens))
+    return () if source is None else analyse(source, catalog)[0]
 
 
 def _travels(value: object) -> bool:

@@ -6,33 +6,62 @@ them takes a request for each session.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
 
 from sqlglot import exp
 
 from sessions_vtab.contract.agent_views import INTERNAL
-from sessions_vtab.sql.derived import Derived
-from sessions_vtab.sql.lexer import Edit
+from sessions_vtab.contract.model import ColumnType, quoted
+from sessions_vtab.sql.lexer import Edit, name_of
 from sessions_vtab.sql.names import Catalog, Item, OurTable, OurView, Scope
-from sessions_vtab.sql.references import References, is_correlated, references
+from sessions_vtab.sql.references import References, references
 from sessions_vtab.sql.repeatable import Repeats
-from sessions_vtab.sql.semi_joins import (
-    Equality,
-    FromClause,
-    Joined,
-    Term,
-    from_clause,
-)
-from sessions_vtab.sql.shapes import Block, find
-from sessions_vtab.sql.source import ParsedStatement, joins_of, terms
-from sessions_vtab.sql.walk import On, Walk
+from sessions_vtab.sql.shapes import Span, find
+from sessions_vtab.sql.source import FromClause, ParsedStatement, terms
+from sessions_vtab.sql.walk import On
+
+Side = tuple[Item, str, str]
+"""An item, its column, and how that is written; '' where it is not."""
+
+
+class Equality(NamedTuple):
+    """``a.x = b.y``, in WHERE, ON or USING.
+
+    Attributes:
+        left, right: its sides.
+        place: where it is: index of the item to the right of its join; None for WHERE.
+    """
+
+    left: Side
+    right: Side
+    place: int | None
+
+
+class Term(NamedTuple):
+    """A condition of WHERE or ON that others are joined with by AND.
+
+    Attributes:
+        node: its tree.
+        span: its tokens.
+        place: where it is: index of the item to the right of its join; None for WHERE.
+        refers: what it is about.
+        text: how it is written, where that is not what its tokens say.
+    """
+
+    node: exp.Expression
+    span: Span
+    place: int | None
+    refers: References
+    text: str = ""
 
 
 @dataclass(slots=True)
 class SelectTerms:
-    """The conditions of one SELECT.
+    """The conditions of one SELECT, or of an UPDATE or DELETE.
 
     Attributes:
         node: the SELECT.
@@ -45,7 +74,7 @@ class SelectTerms:
         equalities: what the items are joined by.
     """
 
-    node: exp.Select
+    node: exp.Expression
     source: ParsedStatement
     catalog: Catalog
     scope: Scope
@@ -63,25 +92,87 @@ class SelectTerms:
         """Takes in the conditions of WHERE and ON."""
         where = self.node.args.get("where")
         found = [] if where is None else terms(where.this)
-        span = self.clause.block.clauses.get("WHERE")
-        self._note(found, self.source.conjuncts(span, len(found)), None)
-        for (owner, condition), on in zip(ons, self.clause.ons, strict=True):
+        self._note(found, self.source.conjuncts(self.clause.where, len(found)), None)
+        for (place, condition), on in zip(ons, self.clause.ons, strict=True):
             found = terms(condition)
-            self._note(found, self.source.conjuncts(on, len(found)), owner)
-        for join, item in zip(joins_of(self.node), self.scope.items[1:], strict=True):
-            self.equalities += self._using(join, item)
+            self._note(found, self.source.conjuncts(on, len(found)), place)
+        for left, right, name in self.scope.using:
+            place = self.scope.items.index(right)
+            self.equalities.append(Equality((left, name, ""), (right, name, ""), place))
+        for term in self.terms:
+            for item in items_that_are_there(term) if term.place is None else ():
+                self.scope.require(item)
 
-    def joined(self) -> Joined:
-        """What its items say about each other."""
-        return Joined(
-            self.source,
-            self.catalog,
-            self.scope,
-            self.clause,
-            self.terms,
-            self.equalities,
-            correlated=self.correlated,
-        )
+    # Items.
+
+    def text(self, item: Item) -> str:
+        """An item as it is written."""
+        return self.source.slice(self.clause.spans[self.scope.items.index(item)])
+
+    def is_indexed(self, item: Item) -> bool:
+        """Whether it is said how an item is to be read, with INDEXED BY or NOT INDEXED."""
+        first, end = self.clause.spans[self.scope.items.index(item)]
+        words = [token.upper for token in self.source.tokens[first:end]]
+        return not {("INDEXED", "BY"), ("NOT", "INDEXED")}.isdisjoint(pairwise(words))
+
+    def as_query(self, item: Item, clauses: str) -> Iterator[Edit]:
+        """Writes a table of ours as a query of its rows; nothing where that is not the same.
+
+        Args:
+            item: the table.
+            clauses: what follows FROM in the query.
+        """
+        named = {one.name.lower() for one in self.node.find_all(exp.Column)}
+        hidden = item.ours is None or any(one.name in named for one in item.ours.table.hidden)
+        if not hidden and not self.is_indexed(item):
+            columns = ", ".join(written(name) for name in item.visible or ())
+            query = f"SELECT {columns} FROM {self.text(item)} {clauses}"
+            yield self.in_place_of(item, f"({query}) AS {written(item.label)}")
+
+    def in_place_of(self, item: Item, text: str) -> Edit:
+        """Writes another item in place of one."""
+        first, end = self.clause.spans[self.scope.items.index(item)]
+        tokens = self.source.tokens
+        return Edit(tokens[first].start, tokens[end - 1].end, text)
+
+    def can_be_read_twice(self, item: Item) -> bool:
+        """Whether an item has the same rows each time, and elsewhere in the statement."""
+        if item.view is not None:
+            return True
+        if item.body is not None and item.at < 0 and not self.is_closed(item.body):
+            return False
+        tokens, at = self.source.tokens, item.at
+        schema = name_of(tokens[at - 2]) if at > 1 and tokens[at - 1].text == "." else None
+        return self.repeats.item(item, schema, "" if at < 0 else name_of(tokens[at]))
+
+    def is_closed(self, body: exp.Expression) -> bool:
+        """Whether each name in a subquery means the same where columns of others can be named."""
+        about = references(Scope(queries=self.scope.queries), body, self.catalog)
+        return about.certain or not (self.correlated or about.quoted)
+
+    def is_costly(self, item: Item) -> bool:
+        """Whether reading all rows of an item takes a request for each session."""
+        if item.body is not None:
+            return self.names_costly(item.body)
+        return item.view is not None or (item.ours is not None and item.ours.fans_out)
+
+    def names_costly(self, node: exp.Expression) -> bool:
+        """Whether a costly table or view is named in an expression."""
+        return self.repeats.names_costly(node)
+
+    def keys_of(self, item: Item) -> frozenset[str]:
+        """The columns of a costly table or view that say which sessions are wanted."""
+        if item.derived is not None:
+            return frozenset(item.derived.columns)
+        tables = [item.ours] if item.view is None else _tables_of(item.view, self.catalog)
+        keys = frozenset(key for one in tables if one is not None for key in one.keys)
+        return keys if item.view is None else keys.intersection(item.view.view.keys)
+
+    # Conditions.
+
+    def holds(self, term: Term | Equality, item: Item) -> bool:
+        """Whether a condition is true wherever there is a row of an item (``Scope.holds``)."""
+        return self.scope.holds(term.place, item)
 
     def is_understood(self, refers: References) -> bool:
         """Whether each name means the same in a view, or is refused by SQLite there.
@@ -92,66 +183,22 @@ class SelectTerms:
         if any(name.startswith(INTERNAL) for name in refers.doubtful):
             return False
         items = self.scope.items
-        quoted = refers.quoted and any(
+        quotes = refers.quoted and any(
             not one.known or one.spelled(name) is not None
             for one in items
             for name in refers.quoted
         )
-        return refers.certain or not (self.correlated or quoted)
-
-    def is_costly(self, item: Item) -> bool:
-        """Whether reading all rows of an item takes a request for each session."""
-        if item.body is not None:
-            return self.names_costly(item.body)
-        return item.view is not None or (item.ours is not None and item.ours.fans_out)
-
-    def names_costly(self, node: exp.Expression) -> bool:
-        """Whether a costly table or view is named in an expression."""
-        for schema, name in self.repeats.tables(node):
-            ours = self.catalog.resolve(schema, name)
-            if self.catalog.view(schema, name) is not None or (ours is not None and ours.fans_out):
-                return True
-        return False
-
-    def keys_of(self, item: Item) -> frozenset[str]:
-        """The columns of a costly table or view that say which sessions are wanted."""
-        if item.derived is not None:
-            return frozenset(item.derived.columns)
-        tables = [item.ours] if item.view is None else self._tables_of(item.view)
-        keys = frozenset(key for one in tables if one is not None for key in one.keys)
-        return keys if item.view is None else keys.intersection(item.view.view.keys)
-
-    def never_null(self, item: Item) -> frozenset[str]:
-        """The columns of an item that are known to be NULL in no row."""
-        if item.view is None:
-            table = None if item.ours is None else item.ours.table
-            return frozenset() if table is None else table.never_null | table.identifying
-        # Its keys are passed on from these.
-        tables = [one.table for one in self._tables_of(item.view) if one is not None]
-        return frozenset(
-            name
-            for name in item.view.view.keys
-            if any(name in one.positions for one in tables)
-            and all(name in one.identifying for one in tables if name in one.positions)
-        )
-
-    def _tables_of(self, view: OurView) -> Sequence[OurTable | None]:
-        return [self.catalog.resolve(view.schema, table) for table in view.view.needs]
-
-    def is_narrowed(self, item: Item) -> bool:
-        """Whether it is said which sessions of a costly item are wanted, without reading others."""
-        named = self.is_named(item, self.keys_of(item))
-        return named or bool(self.joined().condition_on(item))
+        return refers.certain or not (self.correlated or quotes)
 
     def is_named(self, item: Item, keys: AbstractSet[str]) -> bool:
         """Whether a condition gives an item's keys their values, without reading other sessions."""
-        alone = [one for one in self.terms if one.owner in {None, item}]
         return any(
             one.refers.items == {item}
             and not keys.isdisjoint(name.lower() for _, name in one.refers.columns)
             and _names_values(one.node)
             and not self.names_costly(one.node)
-            for one in alone
+            for one in self.terms
+            if self.holds(one, item)
         )
 
     def of_row(self, term: Term, item: Item) -> Iterator[str]:
@@ -163,7 +210,7 @@ class SelectTerms:
         about = references(self.scope, query, self.catalog)
         sound = not about.items and self.is_understood(about) and self.repeats.condition(query)
         text = self._subquery(term)
-        if not (sound and text and term.owner in {None, item}):
+        if not (sound and text and self.holds(term, item)):
             return
         for place, column in enumerate(row.this.expressions):
             for owner, key in references(self.scope, column, self.catalog).columns:
@@ -177,24 +224,16 @@ class SelectTerms:
         mark = next(find(source.tokens, (first, end), source.pairs, _IN), None)
         return "" if mark is None else source.slice((mark + 1, end))
 
-    def _using(self, join: exp.Join, right: Item) -> Iterator[Equality]:
-        """The equalities that USING stands for."""
-        for column in join.args.get("using") or ():
-            left = self.scope.shared.get(column.name.lower())
-            if left is not None:
-                owner = right if right.nullable else None
-                yield Equality((left, column.name, ""), (right, column.name, ""), owner)
-
     def _note(
         self,
         nodes: Sequence[exp.Expression],
-        spans: Sequence[tuple[int, int] | None],
-        owner: Item | None,
+        spans: Sequence[Span | None],
+        place: int | None,
     ) -> None:
         for node, span in zip(nodes, spans, strict=True):
             if span is None:
                 continue
-            term = Term(node, span, owner, references(self.scope, node, self.catalog))
+            term = Term(node, span, place, references(self.scope, node, self.catalog))
             self.terms.append(term)
             equality = self._equality(term)
             if equality is not None:
@@ -209,7 +248,7 @@ class SelectTerms:
             return None
         texts = [self.source.column_text(one) for one in columns]
         left, right = [(*one, text) for one, text in zip(refers.columns, texts, strict=True)]
-        return Equality(left, right, term.owner)
+        return Equality(left, right, term.place)
 
 
 _IN = frozenset(("IN",))
@@ -230,79 +269,54 @@ def _names_values(node: exp.Expression) -> bool:
     return isinstance(bare, exp.EQ | exp.In) and any(isinstance(one, exp.Column) for one in sides)
 
 
-def _is_own(cte: exp.CTE, node: exp.Select) -> bool:
-    """Whether only one SELECT names a common table expression, and can name no other ones."""
-    root, name = node.root(), cte.alias.lower()
-    named = [one for one in root.find_all(exp.Table) if not one.db and one.name.lower() == name]
-    members = [one.args.get("field") for one in root.find_all(exp.In)]
-    also = [one for one in members if one is not None and one.name.lower() == name]
-    around: exp.Expr | None = node
-    while around is not None and around.args.get("with_") is None:
-        around = around.find_ancestor(exp.Query)
-    before = cte.parent is not None and cte.parent.parent is around
-    return before and len(named) == 1 and not also and not cte.args["alias"].columns
+def items_that_are_there(term: Term) -> frozenset[Item]:
+    """The items with a row, and not one of NULLs, wherever a condition is true."""
+    columns = zip(term.refers.nodes, term.refers.columns, strict=True)
+    return _items_there(term.node, {id(node): item for node, (item, _) in columns})
 
 
-Moves = Callable[[exp.Select, Scope, Catalog], Derived | None]
+def _items_there(node: exp.Expression, columns: Mapping[int, Item]) -> frozenset[Item]:
+    bare = node.unnest()
+    if isinstance(bare, exp.Or):
+        return _items_there(bare.this, columns) & _items_there(bare.expression, columns)
+    sides = []
+    if isinstance(bare, exp.EQ | exp.NEQ | exp.LT | exp.LTE | exp.GT | exp.GTE):
+        sides = [bare.this, bare.expression]
+    elif isinstance(bare, exp.In | exp.Between | exp.Like | exp.Glob):
+        sides = [bare.this]
+    return frozenset(columns[id(side)] for side in sides if id(side) in columns)
 
 
-@dataclass(slots=True)
-class TermsWalk(Walk):
-    """Visits SELECTs with their conditions, and collects edits.
+def never_null(item: Item, catalog: Catalog) -> frozenset[str]:
+    """The columns of an item that are known to be NULL in none of its rows."""
+    if item.derived is not None:
+        return item.derived.never_null
+    if item.view is None:
+        table = None if item.ours is None else item.ours.table
+        return frozenset() if table is None else table.never_null | table.identifying
+    # Its keys are passed on from these.
+    tables = [one.table for one in _tables_of(item.view, catalog) if one is not None]
+    return frozenset(
+        name
+        for name in item.view.view.keys
+        if any(name in one.positions for one in tables)
+        and all(name in one.identifying for one in tables if name in one.positions)
+    )
 
-    Attributes:
-        edits: what is to be changed.
-        selects: the names of each SELECT that was visited.
-    """
 
-    edits: list[Edit] = field(default_factory=list)
-    selects: dict[int, Scope] = field(default_factory=dict)
+def _tables_of(view: OurView, catalog: Catalog) -> Sequence[OurTable | None]:
+    return [catalog.resolve(view.schema, table) for table in view.view.needs]
 
-    def named(self, item: Item, node: exp.Table) -> None:
-        """Notes a view of ours."""
-        if item.ours is None and item.body is None:
-            item.view = self.catalog.view(node.db or None, node.name)
 
-    def derived(self, item: Item, node: exp.Select, moves: Moves) -> Derived | None:
-        """What may move into the body of an item, if that is a query that nothing else names.
+def is_text(side: Side) -> bool:
+    """Whether a column is known to hold texts."""
+    if side[0].derived is not None:
+        return side[1].lower() in side[0].derived.texts
+    item, name, _ = side
+    column = item.column(name) if item.known and item.spelled(name) is not None else None
+    return column is not None and column.type is ColumnType.TEXT
 
-        Args:
-            item: of the FROM of a SELECT.
-            node: the SELECT.
-            moves: what may move into a query.
-        """
-        query = item.body.unnest() if item.body is not None else None
-        scope = self.selects.get(id(query))
-        if scope is None or not isinstance(query, exp.Select):
-            return None
-        if isinstance(query.parent, exp.CTE) and not _is_own(query.parent, node):
-            return None
-        return moves(query, scope, self.catalog)
 
-    def terms_of(
-        self, node: exp.Select, scope: Scope, ons: Sequence[On], block: Block | None
-    ) -> SelectTerms | None:
-        """The conditions of a SELECT; None if its tokens are not understood."""
-        clause = None if block is None else from_clause(self.source, scope, block)
-        if clause is None or len(clause.ons) != len(ons):
-            return None
-        correlated = is_correlated(node)
-        found = SelectTerms(node, self.source, self.catalog, scope, clause, correlated)
-        found.read(ons)
-        return found
-
-    def block_of(self, scope: Scope) -> Block | None:
-        """The tokens of a SELECT, by a name in its FROM or of its first subquery."""
-        places = [item.at for item in scope.items if item.at >= 0]
-        if places:
-            return self.source.block_of(places[0])
-        inner = [self.selects.get(id(one.body.unnest())) for one in scope.items if one.body]
-        within = [one.at for found in inner if found for one in found.items if one.at >= 0]
-        around = [one for one in self.source.blocks if within and one.at < within[0] < one.end]
-        return self._around(around)
-
-    @staticmethod
-    def _around(blocks: Sequence[Block]) -> Block | None:
-        """The second innermost of the SELECTs around a token."""
-        ordered = sorted(blocks, key=lambda one: one.at)
-        return ordered[-2] if len(ordered) > 1 else None
+def written(*names: str | None) -> str:
+    """A name with its qualifiers, as far as it has any."""
+    return ".".join(quoted(one) for one in names if one)

@@ -8,210 +8,79 @@ written; of these, whatever makes no difference to the number of requests is lef
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import NamedTuple
 
 from sqlglot import exp
 
-from sessions_vtab.contract.model import ColumnType, quoted
-from sessions_vtab.sql.lexer import name_of
-from sessions_vtab.sql.names import Catalog, Item, Scope
-from sessions_vtab.sql.references import References, references
-from sessions_vtab.sql.repeatable import Repeats
-from sessions_vtab.sql.shapes import Block, Span, find
-from sessions_vtab.sql.source import ParsedStatement
-
-Side = tuple[Item, str, str]
-"""An item, its column, and how that is written; '' where it is not."""
+from sessions_vtab.contract.model import ColumnType
+from sessions_vtab.sql.names import Item
+from sessions_vtab.sql.select_terms import SelectTerms, Side, Term, is_text
 
 
-class Equality(NamedTuple):
-    """``a.x = b.y``, in WHERE, ON or USING.
+class Wanted(NamedTuple):
+    """The rows of an item that are wanted.
 
     Attributes:
-        left, right: its sides.
-        owner: the right side of the LEFT JOIN in whose ON it is; None for an inner join or WHERE.
+        key: a column of the item.
+        query: a SELECT of the values of which it has one.
     """
 
-    left: Side
-    right: Side
-    owner: Item | None
+    key: str
+    query: str
 
 
-class Term(NamedTuple):
-    """A condition of WHERE or ON that others are joined with by AND.
-
-    Attributes:
-        node: its tree.
-        span: its tokens.
-        owner: the right side of the LEFT JOIN in whose ON it is; None for an inner join or WHERE.
-        refers: what it is about.
-        text: how it is written, where that is not what its tokens say.
-    """
-
-    node: exp.Expression
-    span: Span
-    owner: Item | None
-    refers: References
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FromClause:
-    """The tokens of a FROM.
-
-    Attributes:
-        block: the SELECT.
-        spans: of each item.
-        ons: of each ON, without the keyword.
-    """
-
-    block: Block
-    spans: tuple[Span, ...]
-    ons: tuple[Span, ...]
-
-
-_JOINS = frozenset((",", "JOIN"))
-_SIDES = frozenset(("NATURAL", "LEFT", "RIGHT", "FULL", "INNER", "CROSS", "OUTER"))
-_ENDS = _SIDES | {"ON", "USING"} | _JOINS
-
-
-def from_clause(source: ParsedStatement, scope: Scope, block: Block) -> FromClause | None:
-    """The FROM of a SELECT; None if its tokens are not understood.
+def wanted_of(select: SelectTerms, item: Item) -> Wanted | None:
+    """Which rows of a view, a table or a query are wanted; None if nothing narrows it.
 
     Args:
-        source: the statement.
-        scope: the items of the FROM.
-        block: the tokens of the SELECT.
+        select: what it is joined with.
+        item: one of the SELECT, or one that all of its rows are joined with.
     """
-    first, end = block.clauses["FROM"]
-    marks = list(find(source.tokens, (first, end), source.pairs, _ENDS))
-    words = [source.tokens[mark].upper for mark in marks]
-    ends = [*marks, end]
-    starts = [
-        (first, 0),
-        *((mark + 1, n + 1) for n, mark in enumerate(marks) if words[n] in _JOINS),
-    ]
-    ons = [
-        (mark + 1, next((ends[m] for m in range(n + 1, len(marks))), end))
-        for n, mark in enumerate(marks)
-        if words[n] == "ON"
-    ]
-    spans = [(start, ends[n]) for start, n in starts]
-    known = len(spans) == len(scope.items) and all(start < stop for start, stop in spans)
-    return FromClause(block, tuple(spans), tuple(ons)) if known else None
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """One SELECT with several items.
-
-    Attributes:
-        source: the statement.
-        catalog: what its names mean.
-        scope: its items.
-        clause: their tokens.
-        terms: its conditions.
-        equalities: what its items are joined by.
-        correlated: it stands where the columns of another SELECT can be named.
-    """
-
-    source: ParsedStatement
-    catalog: Catalog
-    scope: Scope
-    clause: FromClause
-    terms: Sequence[Term]
-    equalities: Sequence[Equality]
-    correlated: bool
-
-    def condition_on(self, item: Item) -> str:
-        """``x IN (SELECT ..)`` for a view or table of ours; '' if nothing narrows it."""
-        sides = sorted(self.sides(item), key=lambda side: _weight(side[1][0]))
+    sides = sorted(sides_of(select, item), key=lambda one: _weight(select, one[1][0]))
+    light = [one for one in select.terms if not select.names_costly(one.node)]
+    # What reads sessions itself is asked again only where nothing else says which ones.
+    for terms in (light, select.terms):
         for key, other in sides:
-            copied = _Copy(self, item, other[0])
+            copied = _Copy(replace(select, terms=terms), item, other[0])
             if copied.narrows():
                 plain = other[0].known or "." in other[2]
-                column = other[2] if other[2] and plain else written(*_name(other))
-                return f"{item.inside(key)} IN {copied.select(column)}"
-        return ""
-
-    def sides(self, item: Item) -> Iterator[tuple[str, Side]]:
-        """The keys of a view, each with a column that it equals in every row it is part of."""
-        pairs = [(one.left, one.right) for one in self.equalities if one.owner in {None, item}]
-        pairs += [(right, left) for left, right in pairs]
-        for key in dict.fromkeys(left[1] for left, _ in pairs if left[0] is item):
-            if item.inside(key) is not None:
-                yield from ((key, other) for other in self._equal(item, key, pairs))
-
-    def _equal(self, item: Item, key: str, pairs: Sequence[tuple[Side, Side]]) -> Iterator[Side]:
-        """What a column equals, also by way of others: texts that equal one equal each other."""
-        known = [(item, key)]
-        for mine in known:
-            for left, right in pairs:
-                if left[:2] != mine or right[0] is item or not _is_plain(right):
-                    continue
-                yield right
-                texts = right[:2] not in known and is_text(right) and is_text((item, key, ""))
-                known += [right[:2]] if texts else []
-
-    def usable(self, item: Item) -> list[Term]:
-        """The conditions that rows of the others meet wherever a row of an item is beside them."""
-        return [
-            term
-            for term in self.terms
-            if term.owner in {None, item}
-            and term.refers.certain
-            and term.refers.items
-            and item not in term.refers.items
-            # In another query the name of an outer column could be one of its own.
-            and not (term.refers.outer and item.derived is not None)
-            and self._repeats.condition(term.node)
-        ]
-
-    def text(self, item: Item) -> str:
-        """An item as it is written."""
-        return self.source.slice(self.clause.spans[self.scope.items.index(item)])
-
-    def qualified(self, term: Term) -> str:
-        """A condition as it reads anywhere: what is not known to have its columns is named."""
-        columns = zip(term.refers.columns, term.refers.nodes, strict=True)
-        names = [
-            (node, None if item.known or node.table else written(item.label, name))
-            for (item, name), node in columns
-        ]
-        return self.source.renamed(term.span, names)
-
-    def can_be_read_twice(self, item: Item) -> bool:
-        """Whether an item has the same rows each time, and elsewhere in the statement."""
-        if item.view is not None:
-            return True
-        if item.body is not None and item.at < 0 and not self._is_closed(item.body):
-            return False
-        tokens, at = self.source.tokens, item.at
-        schema = name_of(tokens[at - 2]) if at > 1 and tokens[at - 1].text == "." else None
-        return self._repeats.item(item, schema, "" if at < 0 else name_of(tokens[at]))
-
-    def _is_closed(self, body: exp.Expression) -> bool:
-        """Whether each name in a subquery means the same where columns of others can be named."""
-        about = references(Scope(queries=self.scope.queries), body, self.catalog)
-        return about.certain or not (self.correlated or about.quoted)
-
-    @property
-    def _repeats(self) -> Repeats:
-        return Repeats(self.catalog, self.scope.queries)
+                column = other[2] if other[2] and plain else other[0].outside(other[1])
+                return Wanted(key, copied.select(column))
+    return None
 
 
-def _weight(item: Item) -> int:
+def is_narrowed(select: SelectTerms, item: Item) -> bool:
+    """Whether it is said which sessions of a costly item are wanted, without reading others."""
+    return select.is_named(item, select.keys_of(item)) or wanted_of(select, item) is not None
+
+
+def sides_of(select: SelectTerms, item: Item) -> Iterator[tuple[str, Side]]:
+    """The keys of an item, each with a column that it equals in every row it is part of."""
+    pairs = [(one.left, one.right) for one in select.equalities if select.holds(one, item)]
+    pairs += [(right, left) for left, right in pairs]
+    for key in dict.fromkeys(left[1] for left, _ in pairs if left[0] is item):
+        if item.inside(key) is not None:
+            yield from ((key, other) for other in _equal(item, key, pairs))
+
+
+def _equal(item: Item, key: str, pairs: Sequence[tuple[Side, Side]]) -> Iterator[Side]:
+    """What a column equals, also by way of others: texts that equal one equal each other."""
+    known = [(item, key)]
+    for mine in known:
+        for left, right in pairs:
+            if left[:2] != mine or right[0] is item or not _is_plain(right):
+                continue
+            yield right
+            texts = right[:2] not in known and is_text(right) and is_text((item, key, ""))
+            known += [right[:2]] if texts else []
+
+
+def _weight(select: SelectTerms, item: Item) -> int:
     """How much is read to know the values of a column."""
-    if item.view is not None:
-        return 3
     if item.ours is None:
-        return 1
-    return 2 if _fans_out(item) else 0
-
-
-def _fans_out(item: Item) -> bool:
-    return item.ours is not None and item.ours.fans_out
+        return 3 if select.is_costly(item) else 1
+    return 2 if select.is_costly(item) else 0
 
 
 def _is_plain(side: Side) -> bool:
@@ -220,34 +89,28 @@ def _is_plain(side: Side) -> bool:
     return column is None or column.type is not ColumnType.TIME
 
 
-def is_text(side: Side) -> bool:
-    """Whether a column is known to hold texts."""
-    column = side[0].column(side[1]) if side[0].known else None
-    return column is not None and column.type is ColumnType.TEXT
-
-
 class _Copy:
     """The items and conditions that narrow one item by way of another.
 
     Args:
-        joined: the SELECT.
+        select: the SELECT.
         item: what is narrowed.
         other: what it is joined with.
     """
 
-    def __init__(self, joined: Joined, item: Item, other: Item) -> None:
-        self._joined = joined
+    def __init__(self, select: SelectTerms, item: Item, other: Item) -> None:
+        self._select = select
+        self._item = item
         self._other = other
-        usable = joined.usable(item)
+        self._equalities = [one for one in select.equalities if select.holds(one, item)]
+        usable = [one for one in select.terms if self._is_usable(one)]
         links = [one.refers.items for one in usable]
-        links += [
-            frozenset((one.left[0], one.right[0])) for one in joined.equalities if one.owner is None
-        ]
+        links += [frozenset((one.left[0], one.right[0])) for one in self._equalities]
         self._items = [other]
-        for _ in joined.scope.items:
+        for _ in select.scope.items:
             self._items += [
                 one
-                for one in joined.scope.items
+                for one in select.scope.items
                 if one not in self._items
                 and one is not item
                 and self._is_cheap(one)
@@ -257,19 +120,33 @@ class _Copy:
             ]
         self._terms = [one for one in usable if one.refers.items <= {*self._items}]
 
+    def _is_usable(self, term: Term) -> bool:
+        """Whether rows of the others meet a condition wherever a row of the item is beside them."""
+        refers, item = term.refers, self._item
+        return (
+            self._select.holds(term, item)
+            and refers.certain
+            and bool(refers.items)
+            and item not in refers.items
+            # In another query the name of an outer column could be one of its own.
+            and not (refers.outer and item.derived is not None)
+            and self._select.repeats.condition(term.node)
+        )
+
     def _is_cheap(self, item: Item) -> bool:
         """Whether an item is read without a request for each session, and may be read twice."""
-        heavy = item.nullable or item.view is not None or _fans_out(item)
-        return not heavy and self._joined.can_be_read_twice(item)
+        beside = self._select.scope.comes_with(item, self._item)
+        cheap = beside and not self._select.is_costly(item)
+        return cheap and self._select.can_be_read_twice(item)
 
     def narrows(self) -> bool:
         """Whether it leaves out values, so that it is worth being asked."""
         other = self._other
-        if not self._joined.can_be_read_twice(other):
+        if not self._select.can_be_read_twice(other):
             return False
         alone = [one for one in self._terms if len(one.refers.items) == 1]
-        if other.view is None and not _fans_out(other):
-            return bool(alone) or any(not one.known for one in self._items)
+        if not self._select.is_costly(other) or other.body is not None:
+            return bool(alone) or any(map(self._may_be_few, self._items))
         if len(self._items) > 1 and any(other not in one.refers.items for one in alone):
             return True
         keys = _keys(other)
@@ -277,31 +154,36 @@ class _Copy:
             name in keys for one in alone for item, name in one.refers.columns if item is other
         )
 
+    def _may_be_few(self, item: Item) -> bool:
+        """Whether an item may have few rows without any condition on it."""
+        whole = item.body is not None and item.body.find(exp.Where, exp.Limit) is None
+        return not (item.known or (whole and self._select.is_costly(item)))
+
     def select(self, column: str) -> str:
         """The subquery.
 
         Args:
             column: what it returns.
         """
-        joined, items = self._joined, self._items
-        tables = ", ".join(joined.text(one) for one in joined.scope.items if one in items)
-        conditions = [one.text or joined.qualified(one) for one in self._terms]
+        select, items = self._select, self._items
+        tables = ", ".join(select.text(one) for one in select.scope.items if one in items)
+        conditions = [one.text or self._qualified(one) for one in self._terms]
         conditions += [
-            f"{written(*_name(one.left))} = {written(*_name(one.right))}"
-            for one in joined.equalities
-            if one.owner is None and not one.left[2] and {one.left[0], one.right[0]} <= {*items}
+            f"{one.left[0].outside(one.left[1])} = {one.right[0].outside(one.right[1])}"
+            for one in self._equalities
+            if not one.left[2] and {one.left[0], one.right[0]} <= {*items}
         ]
         where = f" WHERE {' AND '.join(f'({one})' for one in conditions)}" if conditions else ""
-        return f"(SELECT {column} FROM {tables}{where})"
+        return f"SELECT {column} FROM {tables}{where}"
 
-
-def _name(side: Side) -> tuple[str | None, str]:
-    return side[0].label, side[1]
-
-
-def written(*names: str | None) -> str:
-    """A name with its qualifiers, as far as it has any."""
-    return ".".join(quoted(one) for one in names if one)
+    def _qualified(self, term: Term) -> str:
+        """A condition as it reads anywhere: what is not known to have its columns is named."""
+        columns = zip(term.refers.columns, term.refers.nodes, strict=True)
+        names = [
+            (node, None if item.known or node.table else item.outside(name))
+            for (item, name), node in columns
+        ]
+        return self._select.source.renamed(term.span, names)
 
 
 def _keys(item: Item) -> frozenset[str]:

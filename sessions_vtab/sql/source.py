@@ -16,7 +16,7 @@ from sqlglot.errors import SqlglotError
 
 from sessions_vtab.sql.lexer import Edit, StatementKind, Token, TokenKind, apply
 from sessions_vtab.sql.parameters import Numbering
-from sessions_vtab.sql.shapes import Block, Span, blocks, conjuncts, find
+from sessions_vtab.sql.shapes import Block, Span, blocks, conjuncts, find, partners
 
 
 class _Dialect(SQLite):
@@ -160,6 +160,31 @@ def _is_unary(before: Token | None) -> bool:
     return before.kind is TokenKind.WORD and before.upper in _BEFORE_UNARY
 
 
+@dataclass(frozen=True, slots=True)
+class FromClause:
+    """The tokens of a FROM, and of the conditions on its rows.
+
+    Attributes:
+        at: index of the first token of its SELECT, UPDATE or DELETE.
+        spans: of each item.
+        ons: of each ON, without the keyword.
+        where: of WHERE, without the keyword.
+        block: the SELECT; None in UPDATE and DELETE.
+    """
+
+    at: int
+    spans: tuple[Span, ...]
+    ons: tuple[Span, ...]
+    where: Span | None
+    block: Block | None = None
+
+
+_CLAUSES_OF_CHANGE = frozenset(("FROM", "WHERE", "RETURNING", "ORDER", "LIMIT", ";"))
+_BEFORE_BODY = frozenset(("AS", "NOT", "MATERIALIZED"))
+_JOINS = frozenset((",", "JOIN"))
+_JOIN_ENDS = _JOINS | {"NATURAL", "LEFT", "RIGHT", "FULL", "INNER", "CROSS", "OUTER", "ON", "USING"}
+
+
 @dataclass(slots=True)
 class ParsedStatement:
     """One statement.
@@ -189,10 +214,63 @@ class ParsedStatement:
         inside = [block for block, (first, end) in spans if first <= at < end]
         return max(inside, key=lambda block: block.at, default=None)
 
+    def from_clause(self, block: Block, count: int) -> FromClause | None:
+        """The FROM of a SELECT; None if its tokens are not understood.
+
+        Args:
+            block: the SELECT.
+            count: how many items there are.
+        """
+        spans, ons = self._items(block.clauses["FROM"])
+        known = len(spans) == count and all(start < stop for start, stop in spans)
+        where = block.clauses.get("WHERE")
+        return FromClause(block.at, spans, ons, where, block) if known else None
+
+    def clause_of_change(self, target: int, count: int) -> FromClause | None:
+        """The same of an UPDATE or DELETE.
+
+        Args:
+            target: index of the token that names what it changes.
+            count: how many items there are, with the target.
+        """
+        first = target - 2 if self.tokens[target - 1].text == "." else target
+        aliased = [one.upper for one in self.tokens[target + 1 : target + 2]] == ["AS"]
+        own = (first, target + (3 if aliased else 1))
+        rest = (own[1], len(self.tokens))
+        marks = list(find(self.tokens, rest, self.pairs, _CLAUSES_OF_CHANGE))
+        words = [self.tokens[mark].upper for mark in marks]
+        at = words.index("FROM") if "FROM" in words else None
+        ends = [*marks[1:], len(self.tokens)]
+        spans, ons = ((), ()) if at is None else self._items((marks[at] + 1, ends[at]))
+        where = condition_of_change(self.tokens, target, self.pairs)
+        known = 1 + len(spans) == count and all(start < stop for start, stop in spans)
+        return FromClause(first, (own, *spans), ons, where) if known else None
+
+    def _items(self, clause: Span) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+        """The items of a FROM, and its conditions of ON."""
+        first, end = clause
+        marks = list(find(self.tokens, clause, self.pairs, _JOIN_ENDS))
+        words = [self.tokens[mark].upper for mark in marks]
+        ends = [*marks, end]
+        starts = [
+            (first, 0),
+            *((mark + 1, n + 1) for n, mark in enumerate(marks) if words[n] in _JOINS),
+        ]
+        ons = tuple((mark + 1, ends[n + 1]) for n, mark in enumerate(marks) if words[n] == "ON")
+        return tuple((start, ends[n]) for start, n in starts), ons
+
     def conjuncts(self, span: Span | None, count: int) -> list[Span | None]:
         """The tokens of each conjunct of a condition; None where tree and tokens do not agree."""
         found = [] if span is None else conjuncts(self.tokens, span, self.pairs)
         return list(found) if len(found) == count else [None] * count
+
+    def conditions(self, span: Span) -> Iterator[str]:
+        """The texts of the conditions that AND joins in a condition, without brackets."""
+        for first, end in conjuncts(self.tokens, span, self.pairs):
+            if self.pairs.get(first) == end - 1:
+                yield from self.conditions((first + 1, end - 1))
+            else:
+                yield self.slice((first, end))
 
     def slice(self, span: Span | None) -> str:
         """The text of some tokens, with parameters as ``?N``."""
@@ -215,19 +293,38 @@ class ParsedStatement:
             span: the tokens, with parameters as ``?N``.
             names: columns and what they are to be called; None for what they are called.
         """
+        edits = []
+        for node, name in names:
+            if name is not None:
+                end = self.tokens[self.parsed.token_of(node.this)].end
+                edits.append(Edit(end - len(self.column_text(node)), end, name))
+        return self.edited(span, edits)
+
+    def edited(self, span: Span, edits: Iterable[Edit]) -> str:
+        """The text of some tokens with edits of the statement, and with parameters as ``?N``."""
         tokens, numbers = self.tokens, self.numbering.numbers
-        edits = [
+        numbered = [
             Edit(tokens[at].start, tokens[at].end, f"?{numbers[at]}")
             for at in range(*span)
             if at in numbers
         ]
-        for node, name in names:
-            if name is not None:
-                end = tokens[self.parsed.token_of(node.this)].end
-                edits.append(Edit(end - len(self.column_text(node)), end, name))
         start = tokens[span[0]].start
-        moved = [Edit(one.start - start, one.end - start, one.text) for one in edits]
+        moved = [
+            one._replace(start=one.start - start, end=one.end - start)
+            for one in (*numbered, *edits)
+        ]
         return apply(self.text[start : tokens[span[1] - 1].end], moved)
+
+    def body_of(self, cte: exp.CTE) -> Span | None:
+        """The query of a common table expression, in its brackets."""
+        at = self.parsed.token_of(cte.args["alias"].this)
+        if at < 0 or at + 1 >= len(self.tokens):
+            return None
+        first = self.pairs.get(at + 1, at) + 1
+        while first < len(self.tokens) and self.tokens[first].upper in _BEFORE_BODY:
+            first += 1
+        end = self.pairs.get(first)
+        return None if end is None else (first, end + 1)
 
     def numbers(self, span: Span) -> tuple[int, ...]:
         """The parameters in some tokens."""
@@ -239,6 +336,22 @@ class ParsedStatement:
         first = column.args.get("db") or column.args.get("table") or column.this
         start, end = self.parsed.token_of(first), self.parsed.token_of(column.this)
         return self.text[self.tokens[start].start : self.tokens[end].end]
+
+
+def parsed(
+    text: str, tokens: Sequence[Token], kind: StatementKind, numbering: Numbering
+) -> ParsedStatement | None:
+    """A statement with its tree; None if sqlglot cannot read it.
+
+    Args:
+        text: one statement.
+        tokens: of the text.
+        kind: of the statement.
+        numbering: of its parameters.
+    """
+    pairs = partners(tokens)
+    tree = read(tokens, kind, numbering.numbers, pairs)
+    return None if tree is None else ParsedStatement(text, tokens, numbering, pairs, tree)
 
 
 def condition_of_change(tokens: Sequence[Token], target: int, pairs: dict[int, int]) -> Span | None:

@@ -26,10 +26,9 @@ from sessions_vtab.sql.lexer import (
     apply,
     classify,
     name_of,
-    tokenize,
 )
 from sessions_vtab.sql.names import Catalog, OurTable
-from sessions_vtab.sql.parameters import Numbering, number
+from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.sql.returning import Returning, keep_column_names, returning_of
 from sessions_vtab.sql.rewrite import Rewritten
@@ -39,6 +38,7 @@ from sessions_vtab.sql.targets import conflict_of, creates_table, target_of
 
 if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
     from sessions_vtab.sql.conditions import TimeOperand
+    from sessions_vtab.sql.source import ParsedStatement
 
 
 _Pushes = tuple[
@@ -52,13 +52,14 @@ _NO_PUSHES: _Pushes = ((), (), {}, frozenset())
 
 @dataclass(slots=True)
 class Splicer:
-    """One statement while it is read; its pairs are its brackets."""
+    """One statement while it is read; its pairs are its brackets, its source what sqlglot reads."""
 
     text: str
     tokens: list[Token]
     kind: StatementKind
     numbering: Numbering
     catalog: Catalog
+    source: ParsedStatement | None = None
     pairs: dict[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,19 +119,30 @@ class Splicer:
 
     def _through_views(self, found: Rewritten, *, acts: bool) -> Rewritten:
         """The same with conditions in its views and subqueries; as it is where there are none."""
-        if not (self._reads() and may_move(self.tokens, self.pairs, self.catalog)):
+        if not (self._reads() and may_move(self.tokens, self.kind, self.pairs, self.catalog)):
             return found
         # Imports sqlglot.
         from sessions_vtab.sql.view_conditions import with_view_conditions  # noqa: PLC0415
 
-        text = with_view_conditions(self.text, self.tokens, self.kind, self.numbering, self.catalog)
-        if text is self.text:
+        source = self._parsed()
+        moved = source and with_view_conditions(source, self.catalog)
+        if moved is None or moved is source:
             return found
-        tokens = tokenize(text)
-        splicer = Splicer(text, tokens, classify(tokens), number(tokens), self.catalog)
+        kind = classify(moved.tokens)
+        splicer = Splicer(
+            moved.text, list(moved.tokens), kind, moved.numbering, self.catalog, moved
+        )
         inner = splicer.rewritten(acts=acts, ours=True)
         timed = tuple(dict.fromkeys((*found.times, *inner.times)))
         return replace(found, text=inner.text, plans=inner.plans, pushed=inner.pushed, times=timed)
+
+    def _parsed(self) -> ParsedStatement | None:
+        """The statement as sqlglot reads it, once; None if it cannot."""
+        from sessions_vtab.sql.source import parsed  # noqa: PLC0415  # Imports sqlglot.
+
+        if self.source is None:
+            self.source = parsed(self.text, self.tokens, self.kind, self.numbering)
+        return self.source
 
     def _reads(self) -> bool:
         """Whether it can read our tables: sqlglot is not asked about anything else."""
@@ -175,9 +187,8 @@ class Splicer:
         from sessions_vtab.sql.analysis import analyse  # noqa: PLC0415  # Imports sqlglot.
         from sessions_vtab.sql.plan_arguments import splice_plans  # noqa: PLC0415  # As above.
 
-        occurrences, timed = analyse(
-            self.text, self.tokens, self.kind, self.numbering, self.pairs, self.catalog
-        )
+        source = self._parsed()
+        occurrences, timed = ([], []) if source is None else analyse(source, self.catalog)
         for operand in timed:
             if operand.number is None:
                 times.require(operand.value, operand.column)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlglot import exp
 
@@ -15,8 +16,18 @@ from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.names import Catalog, Item, Scope
 from sessions_vtab.sql.source import ParsedStatement, joins_of, parts, queries
 
-On = tuple[Item | None, exp.Expression]
-"""A condition of ON, with the right side of its LEFT JOIN; None for an inner join."""
+
+class On(NamedTuple):
+    """A condition of ON.
+
+    Attributes:
+        place: index of the item to the right of its join.
+        condition: the condition.
+    """
+
+    place: int
+    condition: exp.Expression
+
 
 Names = Mapping[str, exp.Expression]
 """The common table expressions that can be named, in lower case, with their queries."""
@@ -113,7 +124,7 @@ class Walk:
     # FROM: items, and the conditions of ON with the item on their right.
 
     def _from(self, node: exp.Expression, scope: Scope, names: Names) -> list[On]:
-        """Fills the scope; answers each ON with the right side of its LEFT JOIN, None for inner."""
+        """Fills the scope, and returns the conditions of ON."""
         clause = node.args.get("from_")
         if clause is None:
             return []
@@ -123,18 +134,23 @@ class Walk:
         natural, shared = False, dict[str, Item | None]()
         for join in joins_of(node):
             item = self._item(join.this, scope, names)
-            item.nullable = join.side == "LEFT"
-            scope.fixed |= join.side in {"RIGHT", "FULL"}
+            item.side = join.side
             natural |= join.method == "NATURAL" and not _name_columns(join, item, scope.items)
             for column in join.args.get("using") or ():
-                shared.setdefault(column.name.lower(), _owner(column.name, scope.items))
+                owner = shared.setdefault(column.name.lower(), _owner(column.name, scope.items))
+                if owner is not None and not scope.fixed:
+                    scope.using.append((owner, item, column.name))
             scope.opaque |= bool(join.this.args.get("joins"))
             self.merged(join, item, scope.items)
             scope.items.append(item)
             if join.args.get("on") is not None:
-                ons.append((item if item.nullable else None, join.args["on"]))
+                ons.append(On(len(scope.items) - 1, join.args["on"]))
         scope.merged = natural or bool(shared)
+        # With RIGHT and FULL, a column of USING is that of whichever side has a row.
+        shared = dict.fromkeys(shared) if scope.fixed else shared
         scope.shared = {} if natural else shared
+        for item in scope.items if scope.fixed else ():
+            item.reserved = True
         return ons
 
     def _item(self, node: exp.Expression, scope: Scope, names: Names) -> Item:
@@ -151,7 +167,9 @@ class Walk:
         inner = node.this if isinstance(node, exp.Subquery) else None
         if isinstance(inner, exp.Table):
             scope.opaque = True
-        self._nested(node, Scope(opaque=True) if isinstance(inner, exp.Table) else None, names)
+        # It does not see the items beside it, but those of a SELECT around them.
+        around = Scope(opaque=True) if isinstance(inner, exp.Table) else scope.outer
+        self._nested(node, around, names)
         return Item(label, body=node)
 
     def _refuse_arguments(self, node: exp.Table, names: Names) -> None:
@@ -175,6 +193,7 @@ class Walk:
 
 def _name_columns(join: exp.Join, right: Item, left: Sequence[Item]) -> bool:
     """Writes NATURAL as the USING that it stands for; whether that is known."""
+    join.set("using", None)  # Another walk may have known more.
     if any(one.visible is None for one in (*left, right)):
         return False
     *others, own = [{name.lower(): name for name in one.visible or ()} for one in (*left, right)]

@@ -71,7 +71,7 @@ LEFT = "SELECT * FROM sessions AS s LEFT JOIN events AS e USING (session_id) WHE
          ["s.user_id = 'a': outer-join", "e.author IN ('x', 'y'): no-filter",
           "e.author <> 'z': no-filter", "session_id = ?: key"]),
         (ON.format("RIGHT JOIN", "s.user_id = 'a' AND e.timestamp > '2026-01-01'"),
-         ["s.user_id = 'a': outer-join", "e.timestamp > '2026-01-01': filter",
+         ["s.user_id = 'a': filter", "e.timestamp > '2026-01-01': filter",
           "session_id = ?: key", "e.timestamp > '2026-01-01': outer-join"]),
         (ON.format("JOIN", "(e.author = 'x' OR e.branch = 'y') AND length(e.text) = 3"),
          ["session_id = ?: later", "(e.author = 'x' OR e.branch = 'y'): connective",

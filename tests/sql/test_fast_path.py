@@ -9,6 +9,7 @@ from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.plan_arguments import splice_plans
 from sessions_vtab.sql.shapes import partners
+from sessions_vtab.sql.source import parsed
 
 ENOUGH = [
     "SELECT * FROM sessions",
@@ -61,9 +62,9 @@ def test_tokens_are_enough(statement: str) -> None:
     tokens = tokenize(statement)
     assert not needs_parsing(tokens, TestCatalog())
     pairs = partners(tokens)
-    found, times = analyse(
-        statement, tokens, classify(tokens), number(tokens), pairs, TestCatalog()
-    )
+    source = parsed(statement, tokens, classify(tokens), number(tokens))
+    assert source is not None
+    found, times = analyse(source, TestCatalog())
     assert (splice_plans(tokens, pairs, found)[1], times) == ({}, [])
 
 

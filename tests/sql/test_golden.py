@@ -22,6 +22,7 @@ from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.plan_arguments import splice_plans
 from sessions_vtab.sql.rewrite import rewrite
 from sessions_vtab.sql.shapes import partners
+from sessions_vtab.sql.source import parsed
 from sessions_vtab.sql.targets import creates_table
 
 _QUOTED = 200
@@ -56,6 +57,8 @@ def _facts(text: str) -> list[str]:
         or rewritten.returning
         or (rewritten.effect and rewritten.effect.edits)
         or (rewritten.conflict and rewritten.conflict.edits)
+        # A condition is said in a query.
+        or rewritten.text.count("SELECT") > text.count("SELECT")
     )
     return found or ["nothing"]
 
@@ -70,7 +73,8 @@ def _analysed(text: str) -> tuple[list[Occurrence], list[TimeOperand]]:
     kind = classify(tokens)
     if kind.verb == "CREATE" and not creates_table(tokens, kind):
         return [], []
-    return analyse(text, tokens, kind, number(tokens), partners(tokens), TestCatalog())
+    source = parsed(text, tokens, kind, number(tokens))
+    return ([], []) if source is None else analyse(source, TestCatalog())
 
 
 def _about(one: Occurrence) -> list[str]:

@@ -6,6 +6,7 @@ import pytest
 
 from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.parameters import number
+from sessions_vtab.sql.source import parsed
 from sessions_vtab.sql.view_conditions import with_view_conditions
 
 from .sql_tables import FANNING, TestCatalog
@@ -106,8 +107,8 @@ INTO_THE_VIEW = [
 
 def _made(text: str, catalog: TestCatalog | None = None) -> str:
     tokens = tokenize(text)
-    known = catalog or TestCatalog()
-    return with_view_conditions(text, tokens, classify(tokens), number(tokens), known)
+    source = parsed(text, tokens, classify(tokens), number(tokens))
+    return text if source is None else with_view_conditions(source, catalog or TestCatalog()).text
 
 
 def _into(text: str) -> str:
@@ -134,8 +135,9 @@ AS_WRITTEN = [
     f"SELECT session_id FROM turns t GROUP BY 1 HAVING session_id IN ({OF_ANN})",
     "SELECT * FROM turns t JOIN sessions s ON t.session_id = s.session_id",
     "SELECT * FROM turns t LEFT JOIN sessions s ON t.session_id = s.session_id AND s.user_id = 'ann'",
-    "SELECT * FROM turns t RIGHT JOIN sessions s ON t.session_id = s.session_id WHERE s.user_id = 'ann'",
-    "SELECT * FROM sessions s FULL JOIN turns t ON t.session_id = s.session_id WHERE s.user_id = 'ann'",
+    "SELECT * FROM sessions s RIGHT JOIN turns t ON t.session_id = s.session_id AND s.user_id <> t.asked",
+    "SELECT * FROM sessions s FULL JOIN turns t ON t.session_id = s.session_id AND s.user_id = 'ann'",
+    f"SELECT * FROM turns t FULL JOIN keys k ON k.id = t.session_id WHERE t.session_id IN ({OF_ANN}) IS NOT TRUE",
     f"SELECT * FROM sessions s LEFT JOIN turns t ON 1 WHERE (t.session_id IN ({OF_ANN})) IS NOT TRUE",
     f"SELECT * FROM sessions s LEFT JOIN turns t ON 1 WHERE coalesce(t.session_id, 'x') IN ({OF_ANN})",
     # Another call, or another reading, may give other rows.
@@ -367,7 +369,7 @@ NOT_IMPLIED = [
         " WHERE k.a = 'x' AND s.session_id NOT IN (SELECT session_id FROM events)"
     ),
     "SELECT count(*), session_id IN (SELECT session_id FROM events) FROM sessions WHERE user_id = 'ann'",
-    "SELECT user_id FROM sessions WHERE user_id = 'ann' EXCEPT SELECT session_id FROM events",
+    "SELECT 1 AS k FROM sessions WHERE user_id = 'ann' EXCEPT SELECT session_id FROM events",
     "SELECT max(x), session_id FROM sessions WHERE user_id = 'a' EXCEPT SELECT 1, session_id FROM events",
     f"{OF_ANN} UNION SELECT session_id FROM events",
     # ON is asked of rows that WHERE leaves out.

@@ -184,13 +184,18 @@ EXPLAINED = {
     ],
     "SELECT 1 FROM sessions s RIGHT JOIN events e ON e.session_id = s.session_id"
     " AND s.user_id = 'ann' AND e.author LIKE 'b%'": [
-        "  here      s.user_id = 'ann' (the outer join also needs rows that do not meet it)",
-        "  here      e.author LIKE 'b%' (the API has no such filter)",
+        "  sent      user_id = 'ann'",
+        "  here      e.author LIKE 'b%' (the outer join also needs rows that do not meet it)",
         "    here      e.author LIKE 'b%' (the outer join also needs rows that do not meet it)",
     ],
     "SELECT 1 FROM sessions s FULL JOIN events e ON e.session_id = s.session_id"
     " WHERE s.user_id = 'ann'": [
-        "  here      s.user_id = 'ann' (the outer join also needs rows that do not meet it)",
+        "  sent      user_id = 'ann' AND user_id = 'ann'",
+        "  sent      session_id IN (?) AND session_id = ?",
+    ],
+    "SELECT 1 FROM sessions s FULL JOIN events e ON e.session_id = s.session_id"
+    " WHERE s.user_id IS NULL": [
+        "  here      s.user_id IS NULL (the outer join also needs rows that do not meet it)",
     ],
     # Two tables that the statement calls the same.
     "SELECT 1 FROM sessions WHERE user_id IN ('ann', 'bob') AND lower(display_name) = 'q'"

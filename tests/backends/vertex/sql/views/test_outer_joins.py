@@ -1,0 +1,114 @@
+"""RIGHT and FULL JOIN, beside which SQLite offers a table no condition: requests and rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import KEYS, VIEWS, same, texts
+
+FIRST_KEY = "(SELECT min(id) FROM temp.keys)"
+# {v} is a view, or a table with rows of every session. Each wants the sessions of temp.keys.
+OF_KEYS = {
+    "a key in ON": "SELECT v.session_name, k.id FROM {v} v RIGHT JOIN temp.keys k ON v.session_id = k.id",
+    "a key in USING": (
+        "SELECT session_name, of FROM {v} RIGHT JOIN"
+        " (SELECT id AS session_id, kind AS of FROM temp.keys) USING (session_id)"
+    ),
+    "NATURAL": (
+        "SELECT session_name, of FROM {v} NATURAL RIGHT JOIN"
+        " (SELECT id AS session_id, kind AS of FROM temp.keys)"
+    ),
+    "a literal in ON": (
+        "SELECT v.session_name, k.id FROM {v} v RIGHT JOIN temp.keys k"
+        " ON v.session_name > k.id AND v.session_id = 'none'"
+    ),
+    "IN and OR in ON": (
+        "SELECT v.session_name, k.id FROM {v} v RIGHT JOIN temp.keys k ON v.session_name <> k.id"
+        f" AND (v.session_id IN ('none', 'x') OR v.session_id = {FIRST_KEY})"
+    ),
+    "of a user": (
+        "SELECT v.session_name, k.id FROM {v} v RIGHT JOIN temp.keys k ON v.session_name <> k.id"
+        " AND v.session_id IN (SELECT id FROM temp.keys WHERE kind = 'new')"
+    ),
+    "by way of its sessions": (
+        "SELECT v.session_name, s.user_id, k.id FROM {v} v"
+        " JOIN {{sessions}} s ON s.session_id = v.session_id"
+        " RIGHT JOIN temp.keys k ON k.id = s.session_id"
+    ),
+    "before a LEFT JOIN": (
+        "SELECT v.session_name, k.id, u.id FROM {v} v RIGHT JOIN temp.keys k ON v.session_id = k.id"
+        " LEFT JOIN temp.users u ON u.id = v.session_id"
+    ),
+    "a subquery": (
+        "SELECT v.n, k.id FROM (SELECT session_id, count(*) AS n FROM {v} GROUP BY 1) v"
+        " RIGHT JOIN temp.keys k ON v.session_id = k.id"
+    ),
+    "WHERE, which leaves rows of NULLs out": (
+        "SELECT v.session_name, k.id FROM {v} v FULL JOIN temp.keys k ON v.session_id = k.id"
+        " WHERE k.id > ''"
+    ),
+    "WHERE on the side that is kept": (
+        "SELECT v.session_name, k.id FROM temp.keys k RIGHT JOIN {v} v ON v.session_name = k.id"
+        " WHERE v.session_id IN (SELECT id FROM temp.keys)"
+    ),
+    "WHERE on one side of FULL": (
+        "SELECT v.session_name, k.id FROM {v} v FULL JOIN temp.keys k ON v.session_id = k.id"
+        " WHERE v.session_id IN (SELECT id FROM temp.keys)"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*VIEWS, "events", "event_parts"])
+@pytest.mark.parametrize("shape", OF_KEYS)
+def test_an_outer_join_reads_at_most_twice_the_sessions_that_are_wanted(own, fresh, shape, name):
+    ours, plain = texts(OF_KEYS[shape].format(v=f"{{{name}}}"))
+
+    rows = fresh.ask(ours)
+
+    assert len(fresh.log) <= 2 * KEYS + 3
+    assert same(rows, own.connection.execute(plain).fetchall())
+
+
+OF_SESSIONS = [
+    "SELECT s.name, k.id FROM {sessions} s RIGHT JOIN temp.keys k ON s.session_id = k.id",
+    "SELECT s.name, k.id FROM {sessions} s RIGHT JOIN temp.keys k ON s.user_id = 'ann' AND k.id > s.session_id",
+    "SELECT s.*, k.id FROM {sessions} s NATURAL RIGHT JOIN (SELECT id AS session_id, id FROM temp.keys) k",
+    "SELECT s.name, k.id FROM temp.keys k RIGHT JOIN {sessions} s ON s.name = k.id WHERE s.user_id = 'ann'",
+    "SELECT s.name, k.id FROM {sessions} AS s FULL JOIN keys k ON s.name = k.id WHERE s.user_id = 'ann'",
+]
+
+
+@pytest.mark.parametrize("sql", OF_SESSIONS)
+def test_sessions_beside_an_outer_join_are_found_by_key_and_filter(own, fresh, sql):
+    ours, plain = texts(sql)
+
+    rows = fresh.ask(ours)
+
+    assert len(fresh.log) <= KEYS
+    assert same(rows, own.connection.execute(plain).fetchall())
+
+
+# What is kept though nothing meets the condition is read: the rows are what counts.
+KEPT = [
+    "SELECT v.name, k.id FROM {events} v FULL JOIN temp.keys k ON v.session_id = k.id",
+    "SELECT v.name, k.id FROM {events} v FULL JOIN temp.keys k ON v.session_id = k.id AND v.author = 'user'",
+    "SELECT v.name, k.id FROM temp.keys k RIGHT JOIN {events} v ON v.session_id = k.id AND v.author = 'user'",
+    "SELECT v.name, k.id FROM temp.keys k RIGHT JOIN {events} v ON v.session_id = k.id WHERE k.id IS NULL",
+    "SELECT v.name, k.id FROM {events} v FULL JOIN temp.keys k ON v.session_id = k.id WHERE v.session_id IS NULL",
+    (
+        "SELECT v.name, k.id FROM {events} v RIGHT JOIN temp.keys k ON v.session_id = k.id"
+        " WHERE coalesce(v.session_id, 'x') IN (SELECT id FROM temp.keys UNION SELECT 'x')"
+    ),
+    (
+        "SELECT v.name, k.id FROM temp.users u LEFT JOIN {events} v ON v.session_id = u.id"
+        " RIGHT JOIN temp.keys k ON (v.session_id IN (SELECT id FROM temp.keys)) IS NOT TRUE"
+    ),
+    "SELECT (SELECT count(*) FROM {events} v RIGHT JOIN temp.keys k ON v.session_id = o.id) FROM temp.keys o",
+]
+
+
+@pytest.mark.parametrize("sql", KEPT)
+def test_an_outer_join_has_the_rows_of_plain_tables(own, fresh, sql):
+    ours, plain = texts(sql)
+
+    assert same(fresh.ask(ours), own.connection.execute(plain).fetchall())
