@@ -9,10 +9,11 @@ Beside it there are ``sessions_vtab.errors``, what several services share (``con
 
 ``declaration`` is what an author writes: operations, tables, functions; ``bodies`` says how columns
 are sent. ``access`` derives what a table can do. ``requests`` decides the requests of a scan,
-``reading`` collects the items of their responses, ``decoding`` makes columns of them; ``writing``
-decides the requests of a write, ``functions`` those of a call. ``checking`` finds mistakes in a
-declaration when it is opened, ``kinds`` values of a wrong kind; ``endpoints`` names the endpoints,
-and corrects them from the configuration; ``backend`` opens a declared service for one source.
+``parents`` which keys need none, ``reading`` collects the items of their responses, ``decoding``
+makes columns of them; ``writing`` decides the requests of a write, ``functions`` those of a call.
+``checking`` finds mistakes in a declaration when it is opened, ``kinds`` values of a wrong kind;
+``endpoints`` names the endpoints, and corrects them from the configuration; ``backend`` opens a
+declared service for one source.
 """
 
 from __future__ import annotations

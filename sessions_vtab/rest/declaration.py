@@ -69,9 +69,11 @@ class RestFrame(DecodeContext):
 
     Attributes:
         places: values of the placeholders of the request.
+        missing: what it is about is not there, so that there are no items.
     """
 
     places: Places = field(default_factory=dict)
+    missing: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

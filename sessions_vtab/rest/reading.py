@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import groupby, islice, repeat
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.model import Places
@@ -26,17 +26,11 @@ from sessions_vtab.errors import RefusedError
 from sessions_vtab.fetch import Item, Reader, RequestSpec, Response
 from sessions_vtab.rest.declaration import Operation, RestFrame, RestTable
 from sessions_vtab.rest.decoding import Decoder, RowDecoder, items_inside, texts_in
-from sessions_vtab.rest.requests import Asked, Reading, ScanRequests
+from sessions_vtab.rest.parents import Parents, may_be_gone
+from sessions_vtab.rest.requests import Asked, Reading, ScanRequests, Scope
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
-
-
-_MANY: Final = 100
-"""For more keys of parents it is asked first whether they are there."""
-
-_KEYS_PER_PAGE: Final = 10
-"""As many keys justify another page of all parents: at most a tenth more is requested."""
 
 
 class Found(NamedTuple):
@@ -111,6 +105,8 @@ class RestResource(ScanRequests):
         reading = self.foreseen(scan, reader.context) if scan.path.keys else None
         reading = reading or self._reading(scan, reader)
         pages = self.listed(reading, scan, reader) if reading.lists else self.got(reading, reader)
+        if self.looks_up_parents and not scan.path.fans_out:
+            pages = self._noted(pages, reader)
         return pages if self.owner.hides is None or self.shows_hidden(scan) else self._shown(pages)
 
     def _reading(self, scan: Scan, reader: Reader) -> Reading:
@@ -118,34 +114,47 @@ class RestResource(ScanRequests):
             return texts_in(reader.get(each.call({})))
 
         reading = self.reading(scan, spread)
-        fan_out = next((one for one in self.capability.paths if one.fans_out), None)
-        if not self.sublist or fan_out in {None, scan.path} or len(reading.asked) <= _MANY:
+        if not self.looks_up_parents or scan.path.fans_out:
             return reading
-        return replace(reading, asked=tuple(self._of_known(reading.asked, reader)))
+        known = self.known_parents(reader.context)
+        if not may_be_gone(reading.asked, known):
+            return reading
+        for scope, keys in self.by_scope(reading.asked).items():
+            parents = known.setdefault(scope, Parents())
+            most = parents.pages_for(len(keys))
+            if most:
+                self._look_up(parents, scope, most, reader)
+        return self.there(reading, known)
 
-    def _of_known(self, asked: Sequence[Asked], reader: Reader) -> Sequence[Asked]:
-        """Of many lists those whose parents are there, if a few pages of their lists tell.
-
-        Keys may come from elsewhere, as from a table of the user, and most be of no parent. Those
-        that are hidden from the list have rows, too.
-        """
-        holders = self.parent.holders_of([one.places for one in asked])
-        most = len(asked) // _KEYS_PER_PAGE
-        if self.owner.hides is not None or len(holders) > most:
-            return asked
-        known, own = set[tuple[str, ...]](), self.parent.own
-        scan, lists = Scan(self.parent.capability.paths[-1]), Reading(tuple(holders), lists=True)
+    def _look_up(self, parents: Parents, scope: Scope, most: int, reader: Reader) -> None:
+        """Reads some pages of the parents in a scope; those of before are not requested again."""
+        whole, own = Scan(self.parent.capability.paths[-1]), self.parent.own
+        lists = Reading(tuple(self.parent_lists(scope)), lists=True)
+        number = 0
         try:
-            with closing(self.parent.items_of(lists, scan, reader)) as pages:
+            with closing(self.parent.items_of(lists, whole, reader)) as pages:
                 for number, page in enumerate(pages, 1):
-                    if number > most:
-                        return asked
                     for one in page:
                         places = self.items.places(one.item, one.frame)
-                        known.add(tuple(map(places.__getitem__, own)))
+                        parents.known.add(tuple(map(places.__getitem__, own)))
+                    if number == most:
+                        break
+                else:
+                    parents.ended = True
         except RefusedError:
-            return asked  # Who may read the rows of a parent need not be allowed to list parents.
-        return [one for one in asked if tuple(map(one.places.__getitem__, own)) in known]
+            # Who may read the rows of a parent need not be allowed to list parents.
+            parents.ended = parents.refused = True
+        parents.read = number
+
+    def _noted(self, pages: FoundPages, reader: Reader) -> FoundPages:
+        """The same pages, of which some say that there is no such parent."""
+        known = self.known_parents(reader.context)
+        with closing(pages):
+            for page in pages:
+                if isinstance(page, FoundPage) and (page.frame.missing or known):
+                    parents = known.setdefault(self.scope_of(page.frame.places), Parents())
+                    parents.note(missing=page.frame.missing)
+                yield page
 
     def _shown(self, pages: FoundPages) -> FoundPages:
         with closing(pages):
@@ -264,7 +273,7 @@ class RestResource(ScanRequests):
 
     def frame(self, response: Response, places: Places) -> RestFrame:
         """What the items of a response have in common."""
-        return RestFrame(response.what, places)
+        return RestFrame(response.what, places, missing=response.missing)
 
     def key_of(self, found: Found) -> tuple[str, ...]:
         """The values of an item's name, in the order of ``own``."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from sessions_vtab.contract.backend import Context, Resource
 from sessions_vtab.contract.capability import Capability
@@ -23,6 +23,7 @@ from sessions_vtab.errors import InvalidValueError, SessionsError
 from sessions_vtab.fetch import Paginator, Reader, RequestSpec, SinglePage
 from sessions_vtab.rest.access import admits, capability_of, described, named_by
 from sessions_vtab.rest.declaration import List, Operation, RestTable
+from sessions_vtab.rest.parents import ParentKey, Parents
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _GETS_PER_LIST: Final = 4  # A list of one page costs as much: GETs run in parallel.
 _MOST_FORESEEN: Final = 100
 """Requests of scans that were prefetched and have not come yet."""
+_FEW: Final = 2
+"""Reads by key that are started ahead where most seem to find nothing."""
 _ENCODED_PLACEHOLDER: Final = re.compile(r"%7B(\w+)%7D", re.ASCII)
 
 
@@ -60,6 +63,9 @@ class Reading:
     wanted: Mapping[tuple[str, ...], int] | None = None
     pages: Paginator | None = None
 
+
+Scope: TypeAlias = tuple[tuple[str, str], ...]
+"""The placeholders of a list of parents that their names have, with values."""
 
 _Foreseen = dict[AllOf, tuple[Scan, Reading]]
 
@@ -90,6 +96,7 @@ class ScanRequests(Resource):
         self.sublist = spec.sublist
         self._rows_list = spec.list if spec.sublist else owner.list
         self._list_places = () if owner.list is None else owner.list.places
+        self.looks_up_parents = self._has_list_of_parents()
         self._templates = {"name": spec.name, **named_by(spec, owner)}
 
     def declared(self) -> Capability:
@@ -256,10 +263,55 @@ class ScanRequests(Resource):
         scopes = {tuple(one[place] for place in places) for one in keys}
         return [dict(zip(places, one, strict=True)) for one in sorted(scopes)]
 
-    def holders_of(self, keys: Sequence[Places]) -> list[Asked]:
-        """The lists that hold the rows of some keys, each with all its rows."""
-        whole = Scan(self.capability.paths[-1])
-        return [Asked(self.list_call(one, whole), one) for one in self._scopes_of(keys)]
+    # Parents that are not there
+
+    def _has_list_of_parents(self) -> bool:
+        """Whether a list may say that there are no rows for some keys."""
+        spec = self.owner.list
+        if not self.sublist or spec is None or self.owner.hides is not None:
+            return False
+        # What a key does not say has to be one of a few values that the declaration knows.
+        unsaid = (spec.each.get(one, Operation("")) for one in spec.places if one not in self.own)
+        return not any(isinstance(each, Operation) for each in unsaid)
+
+    def scope_of(self, places: Places) -> Scope:
+        """The part of a parent's name that its list has."""
+        return tuple((one, places[one]) for one in self._list_places if one in self.own)
+
+    def by_scope(self, asked: Iterable[Asked]) -> dict[Scope, set[ParentKey]]:
+        """The parents that some requests are about, by scope."""
+        found: dict[Scope, set[ParentKey]] = {}
+        for one in asked:
+            key = tuple(map(one.places.__getitem__, self.own))
+            found.setdefault(self.scope_of(one.places), set()).add(key)
+        return found
+
+    def known_parents(self, context: Context) -> dict[Scope, Parents]:
+        """What the statement knows of parents, by scope; those that it has nothing on are out."""
+        key = self.spec.parent, self.backend, "parents"
+        return cast("dict[Scope, Parents]", context.memory.setdefault(key, {}))
+
+    def parent_lists(self, scope: Scope) -> list[Asked]:
+        """The lists that have all parents in a scope."""
+        each = {} if self.owner.list is None else self.owner.list.each
+        unsaid = [place for place in self._list_places if place not in self.own]
+        values = product(*(map(str, cast("Sequence[str]", each[one])) for one in unsaid))
+        every = [dict((*scope, *zip(unsaid, one, strict=True))) for one in values]
+        whole = Scan(self.parent.capability.paths[-1])
+        return [Asked(self.parent.list_call(one, whole), one) for one in every]
+
+    def there(self, reading: Reading, known: Mapping[Scope, Parents]) -> Reading:
+        """The same without the requests for parents that are not there."""
+        gone = set[ParentKey]()
+        for scope, keys in self.by_scope(reading.asked).items():
+            gone |= known[scope].lacks(keys) if scope in known else set()
+        if not gone:
+            return reading
+        own = self.own
+        asked = (
+            one for one in reading.asked if tuple(map(one.places.__getitem__, own)) not in gone
+        )
+        return replace(reading, asked=tuple(asked))
 
     def _unlisted(self, spec: List, scan: Scan) -> bool:
         return (
@@ -316,15 +368,21 @@ class ScanRequests(Resource):
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
         """See ``Resource.prefetch``."""
         foreseen = cast("_Foreseen", context.memory.setdefault((self, "foreseen"), {}))
+        if self.looks_up_parents:
+            doubtful = any(one.doubtful for one in self.known_parents(context).values())
+            scans = scans[:_FEW] if doubtful else scans
         Reader(self.backend.client, context).prefetch(
-            one.call for scan in scans for one in self._first(scan, foreseen)
+            one.call for scan in scans for one in self._first(scan, foreseen, context)
         )
 
-    def _first(self, scan: Scan, foreseen: _Foreseen) -> Sequence[Asked]:
+    def _first(self, scan: Scan, foreseen: _Foreseen, context: Context) -> Sequence[Asked]:
         try:
             if self.owner.list is not None and self._unlisted(self.owner.list, scan):
                 return ()  # What a placeholder can be has to be asked for first.
             reading = self.reading(scan, _unknown)
+            known = self.known_parents(context) if self.looks_up_parents else {}
+            if known and not scan.path.fans_out:
+                reading = self.there(reading, known)
         except SessionsError:
             return ()  # The scan itself raises it.
         if scan.path.keys and len(foreseen) < _MOST_FORESEEN:

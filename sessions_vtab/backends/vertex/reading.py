@@ -67,7 +67,8 @@ class _Listed(rest.RestResource):
 
     def frame(self, response: rest.Response, places: rest.Places) -> rest.RestFrame:
         token = "" if response.missing else response.object().get("nextPageToken", "")
-        return tables.PageFrame(response.what, places, token if isinstance(token, str) else "")
+        token = token if isinstance(token, str) else ""
+        return tables.PageFrame(response.what, places, token, missing=response.missing)
 
     def items_of(
         self, reading: rest.Reading, scan: rest.Scan, reader: rest.Reader

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -336,3 +338,22 @@ def test_a_subquery_says_of_which_sessions_files_are_wanted(deepset: Any, sql: s
 
     assert len(rows) == 4
     assert len(deepset.sent) <= 2 * (1 + 4) + 3
+
+
+@pytest.mark.parametrize("where", ["session_id", "session_name"])
+def test_of_many_sessions_that_are_named_only_those_that_are_there_are_asked_for(
+    deepset: Any, where: str
+) -> None:
+    """Both lists of sessions tell, the active and the expired ones."""
+    rows = with_files(deepset, 6, expired=3)
+    names = [one for one, _, _ in rows] + [
+        str(UUID(int=place, version=4)) for place in range(9, 150)
+    ]
+    if where == "session_name":
+        names = [f"workspaces/ws/upload_sessions/{one}" for one in names]
+    sql = "SELECT session_id, file_name, ingestion_status FROM upload_session_files"
+
+    found = deepset(f"{sql} WHERE {where} IN (SELECT value FROM json_each(?))", json.dumps(names))
+
+    assert set(found) == rows
+    assert len(deepset.sent) == 2 + len(rows)
