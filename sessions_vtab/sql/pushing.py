@@ -74,9 +74,11 @@ def read_conditions(
         if scope.holds(place, item):
             pushed += _condition(source, occurrence, reader, term, span, nullable=nullable)
         elif span is not None and _about(scope, item, term) is not None:
-            # It leaves no row of this item out, so its rows are asked for whatever it says.
+            # It leaves no row of this item out, so its rows are asked for whatever it says. With
+            # RIGHT and FULL SQLite asks twice: first for those that meet it.
             text, numbers = source.slice(span), source.numbers(span)
-            kept = Condition(text, Role.HERE, False, numbers, None, Rule.OUTER_JOIN)
+            role = Role.OFFERED if scope.fixed and reader.is_plain(term) else Role.HERE
+            kept = Condition(text, role, False, numbers, None, Rule.OUTER_JOIN)
             occurrence.conditions.append(kept)
     if pushed and occurrence.spliceable:
         whole = pushed[0] if len(pushed) == 1 else AllOf(tuple(_flat(pushed)))

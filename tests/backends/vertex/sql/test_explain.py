@@ -185,7 +185,7 @@ EXPLAINED = {
     "SELECT 1 FROM sessions s RIGHT JOIN events e ON e.session_id = s.session_id"
     " AND s.user_id = 'ann' AND e.author LIKE 'b%'": [
         "  sent      user_id = 'ann'",
-        "  here      e.author LIKE 'b%' (the outer join also needs rows that do not meet it)",
+        "  here      e.author LIKE 'b%' (the API has no such filter)",
         "    here      e.author LIKE 'b%' (the outer join also needs rows that do not meet it)",
     ],
     "SELECT 1 FROM sessions s FULL JOIN events e ON e.session_id = s.session_id"
