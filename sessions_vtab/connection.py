@@ -54,6 +54,9 @@ class Tally(NamedTuple):
 # With SQLITE_OPEN_URI a file can be attached for reading only.
 _FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
 
+_STEPS = 100_000
+"""SQLite steps between two calls of what tells how far a statement is: some milliseconds."""
+
 
 class Connection(apsw.Connection):
     """A SQLite connection in memory, with the tables of the configured sources.
@@ -99,7 +102,9 @@ class Connection(apsw.Connection):
             audit=self._audit,
         )
         tell = progress or ipython_line()
-        self._host.watch = ProgressWatch(self.progress, tell) if tell else None
+        if tell is not None:
+            watch = self._host.watch = ProgressWatch(self.progress, tell)
+            self.set_progress_handler(watch, _STEPS, id=watch)
         self._host.failed = {name.lower(): error for name, error in self.failed.items()}
         self._rewriter = StatementRewriter(self._host)
         self.cursor_factory = partial(Cursor, host=self._host, rewriter=self._rewriter)
@@ -311,8 +316,8 @@ def connect(
             reading only.
         dry_run: writes answer with the requests they would make, and make none.
         audit: a file that every write is noted in; otherwise the configuration file's ``audit``.
-        progress: told some times a second how far a statement is that waits for a service. Without
-            it, IPython and notebooks show a line.
+        progress: told some times a second how far a statement is that takes longer than one.
+            Without it, IPython and notebooks show a line.
 
     Where one of several sources cannot be opened, and it is not the default, the others work: see
     ``Connection.failed``.

@@ -75,12 +75,13 @@ class ProgressWatch:
         self._began = time.perf_counter()
         self._next = self._began + FIRST
 
-    def __call__(self) -> None:
-        """Called often while the statement waits."""
+    def __call__(self) -> bool:
+        """Called often while the statement waits, or SQLite computes, which goes on with false."""
         now = time.perf_counter()
         if now >= self._next:
             self._next = now + EVERY
             self._tell(self._look(now - self._began))
+        return False
 
 
 def ipython_line() -> Callable[[Progress], object] | None:

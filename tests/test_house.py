@@ -48,7 +48,7 @@ HOMES = {
              "sqlalchemy", "snapshot", "report", "testing", "scanning/rows", "extension"),
     "sqlglot": ("sql",),
     "httpx": ("fetch", "emulator"),
-    "threading": ("fetch", "emulator", "cli", "dbapi", "extension"),
+    "threading": ("fetch", "emulator", "dbapi", "extension"),
     "concurrent": ("fetch", "emulator"),
     "fastapi": ("emulator",),
     "pydantic": ("fetch", "backends", "emulator", "config", "settings", "mcp"),

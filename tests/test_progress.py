@@ -62,6 +62,17 @@ def test_a_callback_hears_of_a_statement_that_waits(monkeypatch):
     assert {one.unit for one in told} == {"request"}
 
 
+def test_a_callback_hears_of_a_statement_that_sqlite_computes(monkeypatch):
+    monkeypatch.setattr(module, "FIRST", 0.0)
+    told: list[Progress] = []
+    count = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000)"
+    with sessions_vtab.connect("local://:memory:", progress=told.append) as connection:
+        assert connection.execute(f"{count} SELECT count(*) FROM c").get == 100_000
+
+    assert told
+    assert {(one.done, one.unit) for one in told} == {(0, "request")}
+
+
 class Events:
     def __init__(self) -> None:
         self.registered = {}

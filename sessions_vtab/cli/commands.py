@@ -75,7 +75,7 @@ def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
     """The connection that the common options describe."""
     with _uncollected():
         from sessions_vtab.cli.execution import prepare  # noqa: PLC0415
-        from sessions_vtab.cli.terminal import ask  # noqa: PLC0415
+        from sessions_vtab.cli.terminal import PROGRESS, ask  # noqa: PLC0415
         from sessions_vtab.connection import connect  # noqa: PLC0415
 
         connection = connect(
@@ -84,6 +84,7 @@ def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
             read_only=arguments.read_only,
             dry_run=arguments.dry_run,
             audit=arguments.audit,
+            progress=PROGRESS,
         )
     try:
         connection.budget.max_requests = arguments.max_requests

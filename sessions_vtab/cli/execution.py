@@ -26,7 +26,7 @@ from sessions_vtab.cli.display import (
 from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, automatic
 from sessions_vtab.cli.habits import shell_command
 from sessions_vtab.cli.streams import help_command, unwritable
-from sessions_vtab.cli.terminal import fitted, progress_of
+from sessions_vtab.cli.terminal import PROGRESS, fitted
 from sessions_vtab.connection import Connection
 from sessions_vtab.errors import BudgetError, InvalidValueError, SessionsError
 from sessions_vtab.sql import lexer
@@ -276,7 +276,7 @@ class ScriptSession:
         """Runs a statement and prints its rows, if it has any columns; returns whether it has."""
         with (
             self._guarded(statement, number),
-            progress_of(self._connection) as end_progress,
+            PROGRESS.of_statement() as end_progress,
             execute(self._connection, statement.text, self._bindings) as execution,
         ):
             if execution.columns:

@@ -32,7 +32,7 @@ from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
 from sessions_vtab.cli.sources import banner
 from sessions_vtab.cli.streams import unusable, unwritable
 from sessions_vtab.cli.tables import candidates, matching
-from sessions_vtab.cli.terminal import fitted, progress_of
+from sessions_vtab.cli.terminal import PROGRESS, fitted
 from sessions_vtab.errors import SessionsError, notes_of
 from sessions_vtab.hints import names_of
 from sessions_vtab.sql.lexer import split
@@ -156,7 +156,7 @@ class Shell(Commands):
         kept, used = self._kept_in_memory(sql), os.times()
         with (
             self._telling(sql),
-            progress_of(self._connection) as end_progress,
+            PROGRESS.of_statement() as end_progress,
             execute(self._connection, sql, bindings) as execution,
         ):
             if execution.columns:

@@ -37,7 +37,7 @@ from sessions_vtab.cli.tables import (
     schema_text,
     table_lines,
 )
-from sessions_vtab.cli.terminal import fitted, progress_of
+from sessions_vtab.cli.terminal import PROGRESS, fitted
 from sessions_vtab.errors import SessionsError, UnknownNameError
 from sessions_vtab.hints import names_of
 
@@ -165,7 +165,7 @@ class Commands(ShellSettings):
         NULL, --schema NAME.
         """
         wanted = parse_import(cmd)
-        with progress_of(self._connection):
+        with PROGRESS.of_statement():
             count, created = import_rows(self._connection, wanted)
         if self.interactive:
             self._note(f"{counted(count, 'row')} imported into {escaped(wanted.table)}.")

@@ -6,17 +6,13 @@ import os
 import re
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Final
+from contextlib import contextmanager, suppress
+from typing import IO, Final
 
 from sessions_vtab.cli.display import escaped, moves_cursor, terminal_size, width
-from sessions_vtab.progress import EVERY, FIRST, Progress
-
-if TYPE_CHECKING:
-    from sessions_vtab.connection import Connection
+from sessions_vtab.progress import Progress
 
 _WORD: Final = re.compile(r" *(?:[a-z]+(?: order)? {2,})?")
 """What a line of an explanation begins with: ``  by order  ``."""
@@ -123,85 +119,50 @@ def _pipe(first: Iterable[str], remaining: Iterable[str], pager: str) -> float:
 CLEAR: Final = "\r\x1b[K"
 """What takes a line away on a terminal."""
 
-_TERMINAL: Final = threading.RLock()
-"""Held by whoever writes to the terminal while a line may be shown there."""
 
+class ProgressLine:
+    """The line on standard error that says how far a statement is, if that is a terminal.
 
-@contextmanager
-def progress(look: Callable[[float], Progress]) -> Iterator[Callable[[], None]]:
-    """Shows progress on standard error inside the block, if that is a terminal.
-
-    A thread writes the line. A timer signal would cut the writes of a statement whose rows are
-    printed on a slow terminal (``PYTHONUNBUFFERED=1`` loses the rest of a row without an error),
-    and exists neither on Windows nor outside the main thread.
-
-    Args:
-        look: how far the statement is; it is given the seconds since the block began.
-
-    Yields:
-        A function that ends it early: before rows are printed on the same terminal.
+    The connection tells it, from the statement's own thread. A timer signal would cut the writes of
+    rows that are printed on a slow terminal (``PYTHONUNBUFFERED=1`` loses the rest of a row without
+    an error), and exists neither on Windows nor outside the main thread.
     """
-    if not moves_cursor(sys.stderr):
-        yield lambda: None
-        return
-    line = _Line(look)
-    line.start()
-    try:
-        yield line.end
-    finally:
-        line.end()
 
+    def __init__(self) -> None:
+        self._wanted = self._shown = False
 
-def progress_of(connection: Connection) -> AbstractContextManager[Callable[[], None]]:
-    """``progress`` of what a connection executes inside the block."""
-    return progress(connection.progress)
-
-
-@contextmanager
-def paused() -> Iterator[None]:
-    """Inside the block no progress is written over a question; afterwards it goes on."""
-    with _TERMINAL:
-        if moves_cursor(sys.stderr):
-            print(CLEAR, end="", file=sys.stderr, flush=True)
-        yield
-
-
-class _Line(threading.Thread):
-    """The line on the terminal, written anew until it ends."""
-
-    def __init__(self, look: Callable[[float], Progress]) -> None:
-        super().__init__(name="sessions-vtab progress", daemon=True)
-        self._look = look
-        self._began = time.perf_counter()
-        self._shown = False
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        """Waits, so that short statements show nothing, then writes some times a second."""
-        delay = FIRST
-        while not self._ended.wait(delay):
-            self._show()
-            delay = EVERY
-
-    def _show(self) -> None:
-        with _TERMINAL:
-            if self._ended.is_set():
-                return
-            try:
-                progress = self._look(time.perf_counter() - self._began)
-            except (RuntimeError, LookupError):
-                return  # The statement's thread has changed what is counted: the next look tells.
+    def __call__(self, progress: Progress) -> None:
+        """Shows how far it is."""
+        if self._wanted:
             self._shown = True
             print(f"{CLEAR}{progress} ..", end="", file=sys.stderr, flush=True)
 
-    def end(self) -> None:
-        """Removes the line; nothing is written once this returns. Later calls cost nothing."""
-        if self._ended.is_set():
-            return
-        with _TERMINAL:
-            self._ended.set()
-            if self._shown:
-                print(CLEAR, end="", file=sys.stderr, flush=True)
+    @contextmanager
+    def of_statement(self) -> Iterator[Callable[[], None]]:
+        """A block in which a statement runs.
+
+        Yields:
+            A function that ends the line early: before rows are printed on the same terminal.
+        """
+        self._wanted = moves_cursor(sys.stderr)
+        try:
+            yield self._end
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self.clear()
+        self._wanted = False
+
+    def clear(self) -> None:
+        """Takes it away until there is more to say."""
+        if self._shown:
+            self._shown = False
+            print(CLEAR, end="", file=sys.stderr, flush=True)
+
+
+PROGRESS: Final = ProgressLine()
+"""The one line: there is one terminal."""
 
 
 def ask(question: str) -> bool:
@@ -209,7 +170,7 @@ def ask(question: str) -> bool:
 
     Ctrl-C ends the statement.
     """
-    with paused():
-        sys.stderr.write(f"{escaped(question)} [y/N] ")
-        sys.stderr.flush()
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    PROGRESS.clear()
+    sys.stderr.write(f"{escaped(question)} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

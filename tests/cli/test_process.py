@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from shutil import which
 from types import SimpleNamespace
 
 import pytest
 
-from sessions_vtab.cli import terminal as progress_module
-from sessions_vtab.cli.terminal import paused, progress
+from sessions_vtab.cli import main
+from sessions_vtab.cli import terminal as terminal_module
+from sessions_vtab.cli.terminal import PROGRESS, ask
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.progress import Progress
@@ -25,6 +26,7 @@ from tests.waiting import wait_for
 
 COMMAND = (sys.executable, "-m", "sessions_vtab")
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
+COUNTED = ENDLESS.replace("x + 1 FROM c", "x + 1 FROM c WHERE x < 100000")
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals are POSIX'")
 
@@ -218,80 +220,66 @@ class Terminal:
 def terminal(monkeypatch) -> Terminal:
     stream = Terminal()
     # Between a fixture and its test, pytest puts its own stream into ``sys`` again.
-    monkeypatch.setattr(progress_module, "sys", SimpleNamespace(stderr=stream))
-    monkeypatch.setattr(progress_module, "FIRST", 0.01)
-    monkeypatch.setattr(progress_module, "EVERY", 0.01)
+    monkeypatch.setattr(terminal_module, "sys", SimpleNamespace(stderr=stream, stdin=sys.stdin))
     monkeypatch.setenv("TERM", "xterm")
     return stream
 
 
-def seven_requests(elapsed: float) -> Progress:
-    return Progress(7, None, "request", elapsed, elapsed)
+SEVEN = Progress(7, None, "request", 1.2, 1.2)
+LINE = "\r\x1b[K7 requests, 1.2 s .."
 
 
-def test_progress_is_shown_on_a_terminal_while_a_statement_takes_long(terminal):
-    with progress(seven_requests):
-        wait_for(lambda: "7 requests, " in terminal.written)
+def test_progress_is_shown_on_a_terminal_while_a_statement_runs(terminal):
+    PROGRESS(SEVEN)
+    with PROGRESS.of_statement():
+        PROGRESS(SEVEN)
+        PROGRESS(SEVEN)
+    PROGRESS(SEVEN)
 
-    assert re.search(r"\r\x1b\[K7 requests, \d\.\d s \.\.", terminal.written)
-    assert terminal.written.endswith("\r\x1b[K")
-
-
-def test_a_look_at_what_is_changing_is_made_again(terminal):
-    looks = []
-
-    def changing(elapsed: float) -> Progress:
-        looks.append(elapsed)
-        if len(looks) == 1:
-            raise RuntimeError("dictionary changed size during iteration")
-        return seven_requests(elapsed)
-
-    with progress(changing):
-        wait_for(lambda: "7 requests, " in terminal.written)
-
-    assert "7 requests, " in terminal.written
-
-
-def test_progress_is_shown_outside_the_main_thread_too(terminal):
-    with ThreadPoolExecutor() as pool:
-        pool.submit(test_progress_is_shown_on_a_terminal_while_a_statement_takes_long, terminal)
-    assert "7 requests" in terminal.written
+    assert terminal.written == f"{LINE}{LINE}\r\x1b[K"
 
 
 def test_progress_ends_before_rows_are_printed(terminal):
-    with progress(seven_requests) as end:
+    with PROGRESS.of_statement() as end:
         end()
-        time.sleep(0.05)
+        PROGRESS(SEVEN)
 
     assert terminal.written == ""
 
 
-def test_progress_is_not_written_over_a_question(terminal):
-    with progress(seven_requests):
-        with paused():
-            terminal.write("Sure?")
-            time.sleep(0.05)
-            asked = terminal.written
-        wait_for(lambda: terminal.written != asked)
+def test_progress_is_not_written_over_a_question(terminal, monkeypatch):
+    monkeypatch.setattr(terminal_module.sys, "stdin", io.StringIO("y\n"))
+    with PROGRESS.of_statement():
+        PROGRESS(SEVEN)
+        assert ask("Sure?")
+        PROGRESS(SEVEN)
 
-    assert asked.endswith("Sure?")
-    assert "7 requests, 0." in terminal.written.removeprefix(asked)
+    assert terminal.written == f"{LINE}\r\x1b[KSure? [y/N] {LINE}\r\x1b[K"
 
 
 def test_a_terminal_that_does_not_move_its_cursor_shows_no_progress(terminal, monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
 
-    with progress(seven_requests):
-        time.sleep(0.05)
+    with PROGRESS.of_statement():
+        PROGRESS(SEVEN)
 
     assert terminal.written == ""
 
 
 def test_progress_is_not_shown_elsewhere(capsys):
-    with progress(seven_requests):
-        pass
+    with PROGRESS.of_statement():
+        PROGRESS(SEVEN)
 
     assert capsys.readouterr().err == ""
+
+
+def test_the_connection_of_a_command_tells_also_while_sqlite_computes(terminal, monkeypatch):
+    monkeypatch.setattr("sessions_vtab.progress.FIRST", 0.0)
+
+    assert main(["query", "--source", "local://:memory:", COUNTED]) == 0
+
+    assert re.search(r"\r\x1b\[K0 requests, \d\.\d s \.\.", terminal.written)
+    assert terminal.written.endswith("\r\x1b[K")
 
 
 class TestText:

@@ -216,7 +216,7 @@ class TestTheQuestion:
 
         def run(typed: str, *arguments: str) -> tuple[int, str]:
             errors = Terminal()
-            monkeypatch.setattr("sessions_vtab.cli.terminal.FIRST", 3_600.0)  # On a busy machine.
+            monkeypatch.setattr("sessions_vtab.progress.FIRST", 3_600.0)  # On a busy machine.
             monkeypatch.setattr(sys, "stdin", Terminal(typed))
             monkeypatch.setattr(sys, "stderr", errors)
             source = f"local://{home}/s.db?max_writes=1000"
