@@ -21,7 +21,6 @@ from sessions_vtab.fetch.call import MultipartForm, RequestSpec, Response
 from sessions_vtab.fetch.connection import (
     ENCODINGS,
     DirectConnection,
-    Headers,
     Received,
     TooLongError,
     read_body,
@@ -37,7 +36,6 @@ from sessions_vtab.fetch.problems import (
     unsendable,
 )
 from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
-from sessions_vtab.fetch.routes import Shortcut
 
 if TYPE_CHECKING:
     from sessions_vtab.fetch.client import Sender
@@ -162,15 +160,9 @@ class Exchange:
             self._sent = asked(self._sender.where, self._auth.headers)
             self._admitted = self._sender.admit_at_once(self._call.kind)
             if self._admitted:
-                self._connection = way.connections.take_direct(way.place)
+                self._connection = way.take()
             if self._connection is not None:
-                self._receive = way.connections.sent(
-                    self._connection,
-                    way.place,
-                    way.target,
-                    self._raw_headers(way),
-                    self._client.timeout,
-                )
+                self._receive = way.send(self._connection, self._headers(), self._client.timeout)
                 self._sent_at = time.perf_counter()
         except (SessionsError, httpx.HTTPError):
             pass  # In the pool it fails again, and is raised when it is the response's turn.
@@ -310,10 +302,7 @@ class Exchange:
         call, self._sent = self._call, asked(self._sender.where, self._auth.headers)
         way = self._client.shortcut(self._url) if self._plain else None
         if way is not None:
-            headers = self._raw_headers(way)
-            return partial(
-                way.connections.get, way.place, way.target, headers, self._client.timeout
-            )
+            return partial(way.get, self._headers(), self._client.timeout)
         try:
             request = httpx.Request(
                 call.method,
@@ -329,12 +318,6 @@ class Exchange:
         except (ValueError, TypeError, RecursionError, MemoryError) as error:
             raise unsendable(call, self._shown, self._sender.where, error) from error
         return lambda: self._client.transport_for(request.url).handle_request(request)
-
-    def _raw_headers(self, way: Shortcut) -> Headers:
-        headers = [(b"Host", way.host)]
-        for name, value in self._headers().items():
-            headers.append((name.encode("ascii"), value.encode("ascii")))
-        return headers
 
     def _headers(self) -> dict[str, str]:
         """All headers but Host."""

@@ -306,6 +306,28 @@ class Shortcut(NamedTuple):
     target: bytes
     host: bytes
 
+    def take(self) -> DirectConnection | None:
+        """An idle connection, for ``send``; None if there is none, or a proxy stands between."""
+        return self.connections.take_direct(self.place)
+
+    def send(
+        self,
+        connection: DirectConnection,
+        headers: Mapping[str, str],
+        timeouts: Mapping[str, float | None],
+    ) -> Callable[[], Received]:
+        """Sends a GET, with all headers but Host; returns what waits for the response."""
+        sent = self._with_host(headers)
+        return self.connections.sent(connection, self.place, self.target, sent, timeouts)
+
+    def get(self, headers: Mapping[str, str], timeouts: Mapping[str, float | None]) -> Received:
+        """As ``send`` over a connection that is found or made, and waits for the response."""
+        return self.connections.get(self.place, self.target, self._with_host(headers), timeouts)
+
+    def _with_host(self, headers: Mapping[str, str]) -> Headers:
+        named = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+        return [(b"Host", self.host), *named]
+
 
 class Routes:
     """Connections of one source.
