@@ -107,6 +107,20 @@ def test_an_inherited_connection_says_so(
     assert db.execute("SELECT count(*) FROM l.sessions").get == 1
 
 
+@pytest.mark.parametrize("job", ["fetchall", "close"])
+def test_a_page_that_is_under_way_is_for_the_process_that_asked(db: Connection, job: str) -> None:
+    names = [(f"t{number}",) for number in range(5)]
+    db.executemany("INSERT INTO prod.sessions(session_id, user_id) VALUES (?, 'ann')", names)
+    rows = db.execute("SELECT session_id FROM prod.sessions WHERE page_size = 1")
+    read = [next(rows), next(rows)]
+    if job == "close":
+        assert in_a_child(lambda: (rows.close(), "closed")[1]) == "closed"
+    else:
+        assert in_a_child(refused(rows.fetchall, UnsupportedError)) == "refused"
+    assert {*read, *rows.fetchall()} == {("s",), *names}
+    assert db.execute("SELECT max(attempt) FROM http_requests").get == 1
+
+
 def test_closing_it_ends_nothing_of_the_other_process(db: Connection, tmp_path: Path) -> None:
     db.execute("BEGIN")
     db.execute("INSERT INTO l.sessions(session_id, user_id) VALUES ('t', 'ann')")

@@ -131,7 +131,7 @@ class Client:
     @property
     def pool(self) -> ThreadPoolExecutor:
         """The threads that send; made when first used."""
-        self._check_process()
+        self.check_process()
         with self._lock:
             self._check_open()
             if self._pool is None:
@@ -170,7 +170,7 @@ class Client:
         """It is not under way any more. May be called twice."""
         self._under_way.discard(request)
 
-    def _check_process(self) -> None:
+    def check_process(self) -> None:
         """Raises UnsupportedError in a forked process: the threads are those of the other one.
 
         It comes before any lock, which a thread that was not copied may hold.
@@ -219,7 +219,7 @@ class Client:
             CredentialError: the credential may not go there.
             UnsupportedError: this process inherited the connection.
         """
-        self._check_process()
+        self.check_process()
         if call.target:
             check_target(call.target, self.endpoint)
             return Address(call.target, NO_AUTH)

@@ -180,7 +180,11 @@ class Exchange:
         Returns:
             None if ``run`` has to go on, in a thread of the pool: it decides about responses that
             are not what was asked for.
+
+        Raises:
+            UnsupportedError: in a forked process: the response is for the other one.
         """
+        self._client.check_process()
         receive, self._receive = self._receive, None
         if receive is None:
             return None
