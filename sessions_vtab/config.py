@@ -301,7 +301,9 @@ def _from_table(name: str, settings: Any, where: str) -> Source:
     url, backend = rest.pop("url", None), rest.pop("backend", None)
     if isinstance(url, str) and backend is None:
         return _from_url_key(name, url, rest, where)
-    if not isinstance(backend, str) or url is not None:
+    if not isinstance(backend, str | None):
+        _fail(where, f"backend must be a Backend class or the name of one, not {backend!r:.60}.")
+    if backend is None or url is not None:
         _fail(where, "a source needs either url, or backend and location.")
     location = rest.pop("location", "")
     if not isinstance(location, str):

@@ -18,6 +18,8 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
 
+from sessions_vtab.errors import ConfigurationError
+
 
 class ColumnType(Enum):
     """What a column holds. How each is declared in SQL: ``sql_type``."""
@@ -121,6 +123,12 @@ class Table:
     positions: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        for part in ("visible", "hidden"):
+            given: object = getattr(self, part)
+            for one in given if isinstance(given, tuple) else (given,):
+                if given is one or not isinstance(one, Column):
+                    msg = f"{self.name}: {part} must be a tuple of Columns, and has {one!r:.40}."
+                    raise ConfigurationError(msg)
         hidden = tuple(replace(column, hidden=True) for column in self.hidden)
         columns = (*self.visible, PUSH, ARGUMENTS, *hidden)
         positions = {column.name: index for index, column in enumerate(columns)}

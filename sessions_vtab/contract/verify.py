@@ -46,6 +46,8 @@ def problems(backend: Backend) -> Iterator[str]:
             yield f"the function {name} has no declaration in functions.{near}"
         else:
             yield from (f"{name}(): {one}" for one in _of_function(backend.functions[name]))
+        if name in backend.resources or name in _LOGS:
+            yield f"{name}(): there is a table of this name; give it another one."
 
 
 def _of_resource(name: str, resource: Resource, backend: Backend) -> Iterator[str]:

@@ -112,6 +112,7 @@ from sessions_vtab.fetch.call import (
     RequestSpec,
     Response,
     ResponseMatcher,
+    field_of,
     message_of,
     path,
 )
@@ -161,6 +162,7 @@ __all__ = [
     "TokenPages",
     "deliver",
     "deliver_groups",
+    "field_of",
     "finish_operation",
     "is_loopback",
     "message_of",

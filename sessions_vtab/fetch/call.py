@@ -312,9 +312,18 @@ class Response:
             raise ProtocolError(msg)
         return rows
 
+    def field(self, name: str) -> Any:
+        """The value of a field of the body, None if there is none.
+
+        Args:
+            name: the field's, or those of the fields around it and its own: ``paging.next``.
+        """
+        return field_of(self.object(), name)
+
     def _rows_in(self, body: Mapping[str, Any], field: str) -> Any:
-        if field in body:
-            return body[field]
+        found = field_of(body, field)
+        if found is not None or field in body:
+            return found
         beside = self.call.beside
         if beside is not None and body.keys() <= beside:
             return []
@@ -325,7 +334,8 @@ class Response:
         """How many rows it holds, None if it is not a page; for the request log."""
         if not self.call.listing or self.missing or not self.is_json:
             return None
-        body = self.json.get(self.call.items) if isinstance(self.json, dict) else self.json
+        body = self.json
+        body = field_of(body, self.call.items) if isinstance(body, dict) else body
         return len(body) if isinstance(body, list) else 0
 
 
@@ -340,6 +350,16 @@ def message_of(response: Response) -> str:
     # FastAPI's 422 says beside its message which part of the request it is about.
     where = _at(response.json, "detail.0.loc")
     return f"{'.'.join(map(str, where))}: {said}" if said and isinstance(where, list) else said
+
+
+def field_of(item: Item, name: str) -> Any:
+    """The value of a field, None if there is none.
+
+    Args:
+        item: a JSON object.
+        name: the field's, or those of the fields around it and its own: ``paging.next``.
+    """
+    return _at(item, name) if "." in name and name not in item else item.get(name)
 
 
 def _at(body: Any, place: str) -> Any:

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.errors import ProtocolError
-from sessions_vtab.fetch.call import RequestSpec, Response
+from sessions_vtab.fetch.call import RequestSpec, Response, field_of
 from sessions_vtab.fetch.client import Client
 from sessions_vtab.fetch.connection import SLICE
 from sessions_vtab.fetch.problems import stopped
@@ -77,7 +77,7 @@ class TokenPages(Paginator):
     LIMIT.
 
     Attributes:
-        field: of the answer; absent or empty at the end.
+        field: of the answer, or one inside another, ``paging.next``; absent or empty at the end.
         parameter: of the call.
     """
 
@@ -88,7 +88,7 @@ class TokenPages(Paginator):
 
     def following(self, response: Response) -> RequestSpec | None:
         """By the token."""
-        token = response.object().get(self.field)
+        token = response.field(self.field)
         if token is None or token == "":
             return None
         if not isinstance(token, str) or len(token) > _LONGEST_TOKEN or not token.isprintable():
@@ -122,7 +122,7 @@ class NumberedPages(Paginator):
         rows = response.items()
         full = len(rows) >= int(response.call.parameter(self.size) or 1)
         if self.more:
-            more = response.object().get(self.more)
+            more = response.field(self.more)
             if more is None and full and rows and self.cap:
                 raise ProtocolError(
                     f"{response.what}: a full page has no field {self.more}, which says whether"
@@ -159,7 +159,7 @@ class AfterPages(Paginator):
         wanted = response.call.parameter(self.size)
         if not rows or (wanted is not None and len(rows) < int(wanted)):
             return None
-        last = rows[-1].get(self.field)
+        last = field_of(rows[-1], self.field)
         if not isinstance(last, str | int) or isinstance(last, bool):
             raise ProtocolError(f"{response.what}: the last row has no usable field {self.field}.")
         return response.call.with_query(**{self.parameter: last})

@@ -21,7 +21,7 @@ class Sent:
     """How a column is sent, where its type does not say it.
 
     Attributes:
-        field: field of the body.
+        field: field of the body, or one inside another: ``owner.id``.
         by: makes the JSON value of the column's value, also of NULL in an UPDATE, and of where it
             comes from (``source.table.column``, for errors); raises InvalidValueError.
     """
@@ -53,10 +53,18 @@ def body_of(
         if name in values:
             value, what = values[name], f"{where}.{name}"
             if isinstance(sent, Sent):
-                made[sent.field] = sent.by(value, what)
+                _put(made, sent.field, sent.by(value, what))
             else:
-                made[sent] = _by_type(kinds.get(name), value, what)
+                _put(made, sent, _by_type(kinds.get(name), value, what))
     return made
+
+
+def _put(body: dict[str, Any], field: str, value: Any) -> None:
+    """Sets a field of a body, inside others if its name has dots."""
+    *outer, last = field.split(".")
+    for one in outer:
+        body = body.setdefault(one, {})
+    body[last] = value
 
 
 def _by_type(kind: ColumnType | None, value: Value, what: str) -> Any:

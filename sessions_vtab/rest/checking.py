@@ -37,9 +37,12 @@ def check(
 
 
 class _Overrides(Protocol):
-    """What a backend does differently, by table and by status."""
+    """What a backend says beside its tables: what is done differently, hosts, keys."""
 
     name: ClassVar[str]
+    hosts: ClassVar[tuple[str, ...]]
+    key_variables: ClassVar[tuple[str, ...]]
+    meanings: ClassVar[tuple[Any, ...]]
     readers: ClassVar[Mapping[str, type]]
     writers: ClassVar[Mapping[str, type]]
     statuses: ClassVar[Mapping[Any, str]]
@@ -65,6 +68,9 @@ def check_overrides(backend: _Overrides, tables: Iterable[str], reader: type, wr
                 problem = f"{name} must be a subclass of {kind.__name__}, not {made!r:.40}."
             if problem:
                 raise ConfigurationError(f"The backend {backend.name}: {what}: {problem}")
+    for what in ("hosts", "key_variables", "meanings"):
+        for problem in _no_tuple(what, getattr(backend, what)):
+            raise ConfigurationError(f"The backend {backend.name}: {problem}")
     for status in backend.statuses:
         if not isinstance(status, int):
             message = f"statuses: {status!r:.40} must be the number of an HTTP status."
@@ -211,6 +217,7 @@ def _of_function(declared: RestFunction, own: Sequence[str]) -> Iterator[str]:
         yield "it needs the parameter session, which names the row that it is about, or rows."
     known = (*parameters, *(own if about else ()))
     yield from _of_operation("operation", declared.operation, known)
+    yield from _of_sent(declared, known)
     if function.effect != declared.operation.changes:
         does = "changes something" if function.effect else "changes nothing"
         yield f"operation: the function {does} (effect), so asks must be {not function.effect}."
@@ -221,6 +228,19 @@ def _of_function(declared: RestFunction, own: Sequence[str]) -> Iterator[str]:
         yield from (f"rows: nothing says what {one} is." for one in results if one not in known)
     if declared.rows is None and function.results[-1].name != "response":
         yield "without rows, its results must be a session's core columns and response."
+
+
+def _of_sent(declared: RestFunction, known: Sequence[str]) -> Iterator[str]:
+    """Of the parameters of a function, unless code of the backend's own sees them."""
+    body, rows = declared.operation.body, declared.rows
+    if not isinstance(body, Mapping | None):
+        return
+    yield from (f"operation: body: {one}" for one in _unknown(body or (), known, "parameter"))
+    seen = rows.values() if isinstance(rows, Mapping) else (rows,)
+    sent = {"session", *declared.operation.places, *(body or ())}
+    for name in () if any(map(callable, seen)) else declared.function.parameters:
+        if name.name not in sent:
+            yield f"operation: neither its path, its query nor its body has {name.name}."
 
 
 def _no_tuple(what: str, given: object) -> Iterator[str]:

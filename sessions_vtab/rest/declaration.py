@@ -177,7 +177,7 @@ class Operation:
 
     def object_in(self, response: Response) -> Item | None:
         """The object in a response; None if it holds none."""
-        found = response.object().get(self.item) if self.item else response.object()
+        found = response.field(self.item) if self.item else response.object()
         return found if isinstance(found, dict) and found else None
 
 
@@ -290,8 +290,9 @@ class RestTable:
     Attributes:
         table: its columns.
         name: template of the resource name in column ``name``.
-        fields: by column, the field of an item that it is, or a function that makes it. A column
-            that is a placeholder needs no entry where items do not hold it.
+        fields: by column, the field of an item that it is, such as ``size`` or ``owner.id``, or a
+            function that makes it. A column that is a placeholder needs no entry where items do not
+            hold it.
         get: reads one row, or the row of ``parent`` that these rows are in.
         list: reads all rows; with ``parent``, those of one of its rows.
         insert: creates a row; None where the API cannot.

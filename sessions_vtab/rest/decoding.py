@@ -23,7 +23,7 @@ from sessions_vtab.contract.model import ColumnType, Table, encoded, name_of, pl
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.errors import ProtocolError
-from sessions_vtab.fetch import Item, Response
+from sessions_vtab.fetch import Item, Response, field_of
 from sessions_vtab.rest.access import parent_column
 from sessions_vtab.rest.declaration import DecodeContext, F, Getter, RestFrame, RestTable
 
@@ -88,6 +88,13 @@ def column_of(getter: Getter[F]) -> Callable[[Sequence[Item], F], Sequence[Value
     return lambda items, frame: [getter(item, frame) for item in items]
 
 
+def field_of_all(field: str, items: Sequence[Item]) -> list[Any]:
+    """A field of each item, or one inside another, ``owner.id``; None where there is none."""
+    if "." in field:
+        return [field_of(item, field) for item in items]
+    return [item.get(field) for item in items]
+
+
 def value_of(field: str) -> Getter[Any]:
     """A value that an item has as the column has it, since it was made here."""
     return lambda item, _: item.get(field)
@@ -130,9 +137,9 @@ def _typed(
     allowed = {*kinds} if required else {*kinds, _NONE}
 
     def column(items: Sequence[Item], frame: DecodeContext) -> Sequence[Any]:
-        values = [item.get(field) for item in items]
+        values = field_of_all(field, items)
         if not set(map(type, values)) <= allowed:
-            absent = required and not all(field in item for item in items)
+            absent = required and None in values and not all(field in item for item in items)
             raise frame.wrong(field, f"{expected}, and is missing" if absent else expected)
         return values
 
@@ -145,7 +152,7 @@ def json_of(field: str, kind: type[Any] = dict) -> OfPage[DecodeContext, str | N
     allowed = {kind, _NONE}
 
     def column(items: Sequence[Item], frame: DecodeContext) -> Sequence[str | None]:
-        values = [item.get(field) for item in items]
+        values = field_of_all(field, items)
         if kind is not object and not set(map(type, values)) <= allowed:
             raise frame.wrong(field, expected)
         try:
@@ -177,7 +184,7 @@ def time_of(field: str, *, required: bool = False) -> OfPage[DecodeContext, str 
         return text
 
     def column(items: Sequence[Item], frame: DecodeContext) -> Sequence[str | None]:
-        values = [item.get(field) for item in items]
+        values = field_of_all(field, items)
         whole = _all_microseconds(values)
         # Where some are absent, the others are converted here: a call for each would cost as much.
         return whole or [
@@ -367,7 +374,7 @@ class Decoder:
 
     def names(self, item: Item) -> bool:
         """Whether an item says which one it is."""
-        return all(field in item for field in self._id_fields)
+        return all(field_of(item, field) is not None or field in item for field in self._id_fields)
 
     def require_ids(self, item: Item, frame: RestFrame) -> None:
         """Raises ProtocolError for an item that does not say which one it is."""
@@ -443,7 +450,7 @@ def objects_of(
     Raises:
         ProtocolError: the field holds anything else.
     """
-    found: Any = item.get(field)
+    found: Any = field_of(item, field)
     if found is None and not required:
         return []
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):

@@ -31,7 +31,7 @@ from sessions_vtab.contract.predicate import (
 )
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.tables import SCOPE_COLUMNS
-from sessions_vtab.errors import InvalidValueError, RefusedError, SessionsError
+from sessions_vtab.errors import InvalidValueError, NotFoundError, RefusedError, SessionsError
 from sessions_vtab.testing.case import (
     Case,
     CaseCondition,
@@ -154,9 +154,12 @@ class Checker:
     ) -> str | None:
         expected = self._oracle_rows(case, asked.scans)
         if error is not None:
-            empty = not expected or self._leaves_scope(case)
-            fair = empty and isinstance(error, _NO_ROW)
-            return None if fair else f"{error!r} where {len(expected)} rows are right"
+            outside = self._leaves_scope(case)
+            # Of a key that could be there, the answer is that there is no such row.
+            gone = isinstance(error, NotFoundError) and self._path.unique and not outside
+            fair = (not expected or outside) and isinstance(error, _NO_ROW) and not gone
+            hint = " (does it mean that there is no such row? Say so in 'missing')" if gone else ""
+            return None if fair else f"{error!r} where {len(expected)} rows are right{hint}"
         allowed: Answer = ()
         how = Comparison.MULTISET
         if case.limit is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from sessions_vtab import connect
 from sessions_vtab.contract.capability import EQUALITY, AccessPath, Filter, Writes
 from sessions_vtab.contract.functions import FUNCTIONS
-from sessions_vtab.contract.model import Column, Table
+from sessions_vtab.contract.model import Column, Function, Table
 from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.verify import verify
@@ -49,6 +50,19 @@ NOTES = RestTable(
     inside="notes",
 )
 _BARE = tuple(one for one in NOTES.table.visible if one.name != "ticket_name")
+VOTE = Function(
+    "vote",
+    (Column("session", T.TEXT, "Name."), Column("votes", T.INTEGER, "How many.")),
+    (Column("id", T.TEXT, "Id."),),
+    "Votes.",
+)
+
+
+def _voting(name: str = "vote", body: Any = MappingProxyType({"votes": "votes"})) -> RestFunction:
+    call = Operation("POST /tickets/{id}/vote", body=body)
+    return RestFunction(replace(VOTE, name=name), call, {})
+
+
 VERB = RestFunction(FUNCTIONS["truncate_session"], Operation("POST /tickets/{id}/truncate"))
 
 
@@ -160,6 +174,28 @@ def _of_list(**change: Any) -> Callable[[], Any]:
             lambda: opened(RIGHT, functions=(replace(VERB, rows={}),)),
             r"truncate_session\(\): rows: nothing says what name is.",
         ),
+        (
+            lambda: opened(RIGHT, functions=(_voting(body={"vots": "n"}),)),
+            r"vote\(\): operation: body: there is no parameter vots. Did you mean votes\?",
+        ),
+        (
+            lambda: opened(RIGHT, functions=(_voting(body=None),)),
+            r"vote\(\): operation: neither its path, its query nor its body has votes.",
+        ),
+        (
+            lambda: opened(RIGHT, functions=(_voting("tickets"),)),
+            r"tickets\(\): there is a table of this name; give it another one.",
+        ),
+        (
+            lambda: opened(RIGHT, functions=(_voting("writes"),)),
+            r"writes\(\): there is a table of this name; give it another one.",
+        ),
+        (
+            lambda: opened(RIGHT, key_variables="TOKEN"),
+            r"key_variables must be a tuple: \('TOKEN',\)",
+        ),
+        (lambda: opened(RIGHT, hosts="tickets"), r"hosts must be a tuple: \('tickets',\)"),
+        (lambda: opened(RIGHT, meanings=3), r"meanings must be a tuple"),
         (lambda: opened(RIGHT, location=("scope",)), "location: there is no placeholder scope"),
         (lambda: opened(RIGHT, location="id"), r"location must be a tuple: \('id',\)"),
         # Values of another kind than is meant.
@@ -263,3 +299,28 @@ def test_a_mistake_in_a_declaration_by_hand(
 
     with pytest.raises(ConfigurationError, match=f"The backend own: .*{told}"):
         connect(sources={"t": Own}, config=os.devnull)
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ({"visible": ("name", "id")}, "visible must be a tuple of Columns, and has 'name'"),
+        ({"visible": TICKETS.visible[0]}, "visible must be a tuple of Columns, and has Column"),
+        (
+            {"visible": list(TICKETS.visible)},
+            r"visible must be a tuple of Columns, and has \[Column",
+        ),
+        ({"hidden": (3,)}, "hidden must be a tuple of Columns, and has 3"),
+    ],
+)
+def test_a_table_of_anything_but_columns_is_refused_where_it_is_made(
+    parts: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"tickets: {told}"):
+        replace(TICKETS, **parts)
+
+
+def test_a_source_whose_backend_is_no_backend() -> None:
+    told = r"backend must be a Backend class or the name of one, not RestTable\("
+    with pytest.raises(ConfigurationError, match=told):
+        connect(sources={"t": {"backend": RIGHT}}, config=os.devnull)

@@ -207,3 +207,18 @@ def test_the_example_of_a_table_is_run(example: str, wrong: str | None, default:
 
     assert len(found) == (wrong is not None)
     assert all(f"tickets: its example {example}: " in one and str(wrong) in one for one in found)
+
+
+def test_a_get_whose_missing_row_is_not_declared_is_a_failure_that_says_what_to_do() -> None:
+    serve = _server().handler
+
+    def with_reason(request: httpx.Request) -> httpx.Response:
+        found = serve(request)
+        assert isinstance(found, httpx.Response)
+        gone = httpx.Response(404, json={"error": "no such ticket"})
+        return gone if found.status_code == 404 else found
+
+    with closing(_connected(httpx.MockTransport(with_reason))) as db:
+        found = run_suite(db, "t", most=1)
+
+    assert any("Say so in 'missing'" in one for one in found)
