@@ -151,6 +151,12 @@ def _of_reading(table: RestTable, owner: RestTable) -> Iterator[str]:
         yield f"inside: name the field of {table.parent} that holds its rows, or declare list."
     if table.parent and (table.get is not None or (table.list is not None and table.inside)):
         yield f"its rows come with {table.parent}, so it cannot have get or list."
+    listed = table.list or owner.list
+    if "page_size" in table.table.positions and (listed is None or listed.pages.cap is None):
+        yield (
+            "page_size: its list has to say how many rows a page may have: TokenPages(cap=100), for"
+            " example."
+        )
     known = places_of(owner.name)
     if table.get is not None:
         yield from _of_operation("get", table.get, known)

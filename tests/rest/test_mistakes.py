@@ -155,6 +155,14 @@ def _of_list(**change: Any) -> Callable[[], Any]:
             "list: pages: size and cap go together",
         ),
         (
+            _bent(
+                table=replace(
+                    TICKETS, hidden=(Column("page_size", T.INTEGER, "Rows.", parameter=True),)
+                )
+            ),
+            r"tickets: page_size: its list has to say how many rows .* TokenPages\(cap=100\)",
+        ),
+        (
             _bent(insert=Insert("POST /tickets", required=("id"))),  # type: ignore[arg-type]
             r"insert: required must be a tuple: \('id',\), with the comma",
         ),
