@@ -223,6 +223,7 @@ class _Candidate:
         first = len(self._taken) + len(self._parameters)
         place = {index: first + number for number, index in enumerate(tail)}
         limit, offset = self._hint(Hint.LIMIT), self._hint(Hint.OFFSET)
+        sorts = (self._sorted and not self._single()) or bool(self._ties)
         echoed = (PUSH, self._push), (ARGUMENTS, self._arguments)
         parameters = [
             (column, len(self._taken) + number)
@@ -243,7 +244,7 @@ class _Candidate:
             limit=None if limit is None else place[limit],
             offset=None if offset is None else place[offset],
             skips=self._skips(),
-            order=self._info.order[: self._leading] if self._sorts() else (),
+            order=self._info.order[: self._leading] if sorts else (),
             ties=self._ties,
             groups=() if self._sorted or self._ties else self._grouped_by(),
             columns=self._info.used,
@@ -376,9 +377,6 @@ class _Candidate:
             return None
         argument = None if self._arguments is None else place[self._arguments]
         return Pushed(self._pushed, argument)
-
-    def _sorts(self) -> bool:
-        return (self._sorted and not self._single()) or bool(self._ties)
 
     @property
     def _leading(self) -> int:

@@ -7,13 +7,12 @@ differently, and what such methods are given and give; names and JSON; the setti
 Beside it there are ``sessions_vtab.errors``, what several services share (``contract.tables``,
 ``contract.functions``), and conditions as values (``contract.predicate``).
 
-``declaration`` is what an author writes: operations, tables, functions; ``bodies`` says how columns
-are sent. ``access`` derives what a table can do. ``requests`` decides the requests of a scan,
-``parents`` which keys need none, ``reading`` collects the items of their responses, ``decoding``
-makes columns of them; ``writing`` decides the requests of a write, ``functions`` those of a call.
-``checking`` finds mistakes in a declaration when it is opened, ``kinds`` values of a wrong kind;
-``endpoints`` names the endpoints, and corrects them from the configuration; ``backend`` opens a
-declared service for one source.
+``declaration`` is what an author writes: operations, tables, functions. ``access`` derives what a
+table can do. ``requests`` decides the requests of a scan, ``parents`` which keys need none,
+``reading`` collects the items of their responses, ``decoding`` makes columns of them; ``writing``
+decides the requests of a write and their bodies, ``functions`` those of a call. ``checking`` finds
+mistakes in a declaration when it is opened; ``endpoints`` names the endpoints, and corrects them
+from the configuration; ``backend`` opens a declared service for one source.
 """
 
 from __future__ import annotations
@@ -90,16 +89,8 @@ from sessions_vtab.fetch import (
 )
 from sessions_vtab.fetch.endpoint import OpenOptions, RestOptions
 from sessions_vtab.rest.backend import RestBackend
-from sessions_vtab.rest.bodies import (
-    Body,
-    Sent,
-    body_of,
-    json_array,
-    json_object,
-    refused,
-    rfc3339,
-)
 from sessions_vtab.rest.declaration import (
+    Body,
     DecodeContext,
     Delete,
     Get,
@@ -110,6 +101,7 @@ from sessions_vtab.rest.declaration import (
     RestFrame,
     RestFunction,
     RestTable,
+    Sent,
     Update,
 )
 from sessions_vtab.rest.decoding import (
@@ -129,7 +121,16 @@ from sessions_vtab.rest.endpoints import check_names
 from sessions_vtab.rest.functions import response_of
 from sessions_vtab.rest.reading import Found, FoundPage, FoundPages, RestResource
 from sessions_vtab.rest.requests import Asked, Given, Reading, Spread
-from sessions_vtab.rest.writing import Change, Writer, pages_of
+from sessions_vtab.rest.writing import (
+    Change,
+    Writer,
+    body_of,
+    json_array,
+    json_object,
+    pages_of,
+    refused,
+    rfc3339,
+)
 
 __all__ = ["Column", "ColumnType", "Function", "RestBackend", "RestFunction", "RestTable", "Table"]
 __all__ += ["Delete", "Get", "Insert", "List", "Operation", "ResponseMatcher", "Update"]

@@ -36,7 +36,6 @@ from sessions_vtab.fetch import (
     SinglePage,
     path,
 )
-from sessions_vtab.rest.bodies import Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,25 @@ class RestFrame(DecodeContext):
 
     places: Places = field(default_factory=dict)
     missing: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How a column is sent, where its type does not say it.
+
+    Attributes:
+        field: field of the body, or one inside another: ``owner.id``.
+        by: makes the JSON value of the column's value, also of NULL in an UPDATE, and of where it
+            comes from (``source.table.column``, for errors); raises InvalidValueError.
+    """
+
+    field: str
+    by: Callable[[Value, str], Any]
+
+
+Body: TypeAlias = Callable[[Mapping[str, Value], str], Any] | Mapping[str, str | Sent]
+"""The JSON body: the field of each column or parameter, or a function of the values, those in the
+row's name among them, and of where they come from (``source.table``, for errors)."""
 
 
 @dataclass(frozen=True, slots=True)

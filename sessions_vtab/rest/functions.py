@@ -11,9 +11,9 @@ from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import MissingParameterError, NotFoundError
 from sessions_vtab.fetch import Response, Sender, message_of, plain, redact, run_job
-from sessions_vtab.rest.bodies import body_of
 from sessions_vtab.rest.declaration import Getter, RestFrame, RestFunction
 from sessions_vtab.rest.decoding import getter_of
+from sessions_vtab.rest.writing import body_of
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend

@@ -20,6 +20,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.capability import HiddenRows
 from sessions_vtab.contract.model import Places
 from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.errors import RefusedError
@@ -107,7 +108,8 @@ class RestResource(ScanRequests):
         pages = self.listed(reading, scan, reader) if reading.lists else self.got(reading, reader)
         if self.looks_up_parents and not scan.path.fans_out:
             pages = self._noted(pages, reader)
-        return pages if self.owner.hides is None or self.shows_hidden(scan) else self._shown(pages)
+        hides = self.owner.hides
+        return pages if hides is None or self.shows_hidden(scan) else self._shown(pages, hides)
 
     def _reading(self, scan: Scan, reader: Reader) -> Reading:
         def spread(_: str, each: Operation) -> list[str]:
@@ -156,10 +158,11 @@ class RestResource(ScanRequests):
                     parents.note(missing=page.frame.missing)
                 yield page
 
-    def _shown(self, pages: FoundPages) -> FoundPages:
+    def _shown(self, pages: FoundPages, hides: HiddenRows) -> FoundPages:
+        is_hidden = self.items.columns[hides.column]
         with closing(pages):
             for page in pages:
-                yield [one for one in page if not self._is_hidden(one)]
+                yield [one for one in page if is_hidden(one.item, one.frame) != 1]
 
     def listed(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
         """The items of the lists of a reading, or what a fan-out finds for each of them."""
@@ -346,9 +349,3 @@ class RestResource(ScanRequests):
         """The items of this table's rows inside an item of its parent."""
         frame = replace(found.frame, places=self.items.places(found.item, found.frame))
         return FoundPage(items_inside(self.spec, found.item, found.frame), frame)
-
-    # Hidden rows
-
-    def _is_hidden(self, found: Found) -> bool:
-        hides = self.owner.hides
-        return hides is not None and self.items.columns[hides.column](found.item, found.frame) == 1

@@ -340,26 +340,21 @@ class ScanRequests(Resource):
 
     def preview(self, scan: Scan) -> Sequence[Request]:
         """See ``Resource.preview``."""
-        if any(scan.given(key) is None for key in self._needed(scan)):
+        # Parameters are given at once.
+        if any(scan.given(key) is None for key in scan.path.keys if key not in scan.parameters):
             return super().preview(scan)  # A join will give it.
         reading = self.reading(scan, _unknown)
         calls = [one.call for one in reading.asked]
         if scan.path.fans_out:
-            calls += (call for one in reading.asked for call in self._next(one.places, scan))
+            # Of the rows of the parent's list nothing is known yet.
+            places = ({**self.unknown(), **one.places} for one in reading.asked)
+            calls += (each.call for one in places for each in self.each_of(one, scan))
         return list(dict.fromkeys(map(self.readable, calls)))
 
     def readable(self, call: RequestSpec) -> Request:
         """A preview of a call, in which placeholders are not percent-encoded."""
         shown = self.backend.client.preview(call)
         return replace(shown, url=_ENCODED_PLACEHOLDER.sub(r"{\1}", shown.url))
-
-    def _needed(self, scan: Scan) -> Iterator[str]:
-        """The keys of the path that conditions give; parameters are given at once."""
-        return (key for key in scan.path.keys if key not in scan.parameters)
-
-    def _next(self, places: Places, scan: Scan) -> Iterator[RequestSpec]:
-        """What a fan-out asks for each row of its parent's list, of which nothing is known yet."""
-        yield from (one.call for one in self.each_of({**self.unknown(), **places}, scan))
 
     def unknown(self) -> dict[str, str]:
         """What stands in a preview for a row of which nothing is known yet."""

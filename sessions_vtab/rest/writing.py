@@ -1,12 +1,15 @@
-"""Writing a declared table: the request of each row, and what became of it."""
+"""Writing a declared table: the request of each row, its body, and what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sessions_vtab.contract.model import Places, name_of, places_of, shape
+from sessions_vtab.contract import times
+from sessions_vtab.contract.model import Column, ColumnType, Places, name_of, places_of, shape
 from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.values import load_json
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     ConflictError,
@@ -20,8 +23,7 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.fetch import Paginator, RequestSpec, Response, Sender
 from sessions_vtab.rest.access import noun, parent_column
-from sessions_vtab.rest.bodies import body_of, refused
-from sessions_vtab.rest.declaration import Operation, RestTable
+from sessions_vtab.rest.declaration import Body, Operation, RestTable, Sent
 from sessions_vtab.rest.reading import Found, RestResource
 
 _NOTHING = "Nothing was sent."
@@ -187,7 +189,9 @@ class Writer:
         try:
             response = self.send(change.call, change.places, sender)
         except UnknownOutcomeError as unknown:
-            if write.action is not Action.INSERT or not self._can_look(change.places):
+            get = None if self.spec.parent else self.spec.get
+            named = get is not None and set(get.places) <= change.places.keys()
+            if write.action is not Action.INSERT or not named:
                 raise
             return self._settled(write, change, sender, unknown)
         return self.outcome(write, response, change.places, sender)
@@ -259,10 +263,6 @@ class Writer:
 
     # Looking for what a lost response left behind
 
-    def _can_look(self, places: Places) -> bool:
-        get = self.spec.get
-        return get is not None and not self.spec.parent and set(get.places) <= places.keys()
-
     def _settled(
         self, write: Write, change: Change, sender: Sender, unknown: UnknownOutcomeError
     ) -> Outcome:
@@ -322,3 +322,72 @@ class Writer:
                 " cannot be read. Try again later."
             )
         return found
+
+
+# From SQL values to JSON: each is converted, and checked before it is sent.
+
+
+def body_of(
+    body: Body | None, values: Mapping[str, Value], where: str, columns: Iterable[Column]
+) -> Any:
+    """The body of some values.
+
+    Args:
+        body: as it is declared; None for none.
+        values: canonical, by column or parameter.
+        where: the table or function, for errors.
+        columns: the columns or parameters, for their types; a placeholder need not be one.
+    """
+    if not isinstance(body, Mapping):
+        return None if body is None else body(values, where)
+    kinds, made = {one.name: one.type for one in columns}, dict[str, Any]()
+    for name, sent in body.items():
+        if name in values:
+            value, what = values[name], f"{where}.{name}"
+            if isinstance(sent, Sent):
+                _put(made, sent.field, sent.by(value, what))
+            else:
+                _put(made, sent, _by_type(kinds.get(name), value, what))
+    return made
+
+
+def _put(body: dict[str, Any], field: str, value: Any) -> None:
+    """Sets a field of a body, inside others if its name has dots."""
+    *outer, last = field.split(".")
+    for one in outer:
+        body = body.setdefault(one, {})
+    body[last] = value
+
+
+def _by_type(kind: ColumnType | None, value: Value, what: str) -> Any:
+    if value is None:
+        return None
+    if kind is ColumnType.JSON:
+        return load_json(value, what)
+    return bool(value) if kind is ColumnType.BOOLEAN else value
+
+
+def refused(what: str, why: str) -> InvalidValueError:
+    """The error for a value that is not sent: ``refused("t.votes", "must be a number")``."""
+    return InvalidValueError(f"{what} {why}. Nothing was sent.")
+
+
+def json_object(value: Value, what: str) -> dict[str, Any]:
+    """The JSON object that a text holds; InvalidValueError for anything else."""
+    loaded = load_json(value, what)
+    if not isinstance(loaded, dict):
+        raise refused(what, f"must be a JSON object, not {value!r:.60}")
+    return loaded
+
+
+def json_array(value: Value, what: str) -> list[Any]:
+    """The JSON array that a text holds; InvalidValueError for anything else."""
+    loaded = load_json(value, what)
+    if not isinstance(loaded, list):
+        raise refused(what, f"must be a JSON array ('[]' for none), not {value!r:.60}")
+    return loaded
+
+
+def rfc3339(value: Value, what: str) -> str:
+    """A time as services write it, in UTC."""
+    return times.to_rfc3339(times.require(value, what))
