@@ -50,12 +50,16 @@ def _keep_bytecode_in_the_cache() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """No test frees what is collected, so nothing looks for garbage among it."""
+    """No test frees what is collected, so nothing looks for garbage among it.
+
+    Nor often among what emulators and oracles hold: one tenth of the time went into that.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         gc.enable()
 
 
