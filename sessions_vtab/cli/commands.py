@@ -84,7 +84,7 @@ def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
             read_only=arguments.read_only,
             dry_run=arguments.dry_run,
             audit=arguments.audit,
-            progress=PROGRESS,
+            progress=PROGRESS,  # Which also lets Python see Ctrl-C while SQLite computes.
         )
     try:
         connection.budget.max_requests = arguments.max_requests

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -19,17 +19,17 @@ from sessions_vtab.cli.arguments import UNASKED
 from sessions_vtab.cli.display import Failed, counted, duration, escaped, is_terminal, seconds
 from sessions_vtab.cli.pages import TOPICS, Grid
 from sessions_vtab.cli.streams import output
-from sessions_vtab.cli.terminal import CLEAR
+from sessions_vtab.cli.terminal import ProgressLine
 from sessions_vtab.columnar import require_pyarrow
 from sessions_vtab.connection import Connection
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import BusyError, ConfigurationError, SessionsError
 from sessions_vtab.extension import load, loadable_path
+from sessions_vtab.progress import EVERY
 from sessions_vtab.report import report
 from sessions_vtab.snapshot import Estimate, SnapshotProgress, SnapshotReport, snapshot
 from sessions_vtab.snapshot.parquet import write_parquet
 
-_EVERY: Final = 0.2
 _EXAMPLE: Final = 10_000
 """Sessions, where it is not known yet how many there are."""
 _EXAMPLE_REQUESTS: Final = _EXAMPLE + _EXAMPLE // 100
@@ -45,7 +45,7 @@ def take(arguments: argparse.Namespace, connection: Connection) -> int:
     """
     left = Path(arguments.file + ".partial").expanduser()
     screen = _Screen(connection.default, arguments.file, ask=not arguments.yes, left=left)
-    with screen.shown():
+    with screen.shown() as end_line:
         if arguments.parquet is not None:
             require_pyarrow("Parquet")
         taken = snapshot(
@@ -60,7 +60,7 @@ def take(arguments: argparse.Namespace, connection: Connection) -> int:
             progress=screen.progress,
             confirm=screen.confirm,
         )
-        screen.clear()
+        end_line()
         print(_summary(taken))
         if arguments.parquet is not None:
             for path in write_parquet(taken.path, Path(arguments.parquet).expanduser()):
@@ -117,28 +117,26 @@ class _Screen:
     def __init__(self, source: str, file: str, *, ask: bool, left: Path | None = None) -> None:
         self._source = source
         self._file = file
-        self._terminal = is_terminal(sys.stderr)
-        self._ask = ask and self._terminal and is_terminal(sys.stdin)
+        self._ask = ask and is_terminal(sys.stderr) and is_terminal(sys.stdin)
         self._left = left
-        self._shown = 0.0
+        self._line = ProgressLine()
+        self._told = 0.0
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
+    def shown(self) -> Iterator[Callable[[], None]]:
         """A block in which it is said how far it is; what fails there is ``Failed``."""
         try:
-            yield
+            with self._line.of_statement() as end_line:
+                yield end_line
         except (SessionsError, apsw.Error) as error:
             lines = [f"Error: {escaped(str(error))}"]
             if not isinstance(error, BusyError):  # Then what is left is another snapshot's.
                 lines += self._where_to_go_on()
             raise Failed("\n".join(lines)) from error
         except KeyboardInterrupt:
-            self.clear()
             for line in self._where_to_go_on():
                 print(line, file=sys.stderr)
             raise
-        finally:
-            self.clear()
 
     def _where_to_go_on(self) -> Iterator[str]:
         if self._left is not None and self._left.exists():
@@ -149,7 +147,7 @@ class _Screen:
 
     def confirm(self, estimate: Estimate) -> bool:
         """Says what comes next and what it costs; asks before what costs most."""
-        self.clear()
+        self._line.clear()
         said = f"{self._announcement(estimate)}{_time_needed(estimate)}"
         print(escaped(said), file=sys.stderr)
         if estimate.listing or not self._ask:
@@ -177,18 +175,11 @@ class _Screen:
         )
 
     def progress(self, progress: SnapshotProgress) -> None:
-        """Shows how far it is, on a terminal, some times a second."""
+        """Shows how far it is, some times a second."""
         now = time.monotonic()
-        if not self._terminal or now - self._shown < _EVERY:
-            return
-        self._shown = now
-        print(f"{CLEAR}{_line(progress)}", end="", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """Takes the line away."""
-        if self._terminal and self._shown:
-            print(CLEAR, end="", file=sys.stderr, flush=True)
-        self._shown = 0.0
+        if now - self._told >= EVERY:
+            self._told = now
+            self._line(_line(progress))
 
 
 def _time_needed(estimate: Estimate) -> str:
@@ -206,10 +197,10 @@ def _time_needed(estimate: Estimate) -> str:
 def _line(progress: SnapshotProgress) -> str:
     requests = counted(progress.requests, "request")
     if progress.total is None:
-        return f"{progress.table}: {counted(progress.rows, 'row')}, {requests} .."
+        return f"{progress.table}: {counted(progress.rows, 'row')}, {requests}"
     share = 100 * progress.done // max(progress.total, 1)
     sessions = f"{progress.done} of {counted(progress.total, 'session')} ({share} %)"
-    return f"{progress.table}: {sessions}, {counted(progress.rows, 'row')}, {requests} .."
+    return f"{progress.table}: {sessions}, {counted(progress.rows, 'row')}, {requests}"
 
 
 def _summary(report: SnapshotReport) -> str:

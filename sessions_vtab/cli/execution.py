@@ -34,9 +34,6 @@ from sessions_vtab.vtab.statements import blamed
 
 _MARGIN: Final = "   "
 _BLANK_BETWEEN: Final = frozenset(("table", "csv", "tsv", "markdown"))
-_STEPS: Final = 100_000
-"""SQLite steps between two looks at Ctrl-C: some milliseconds."""
-
 _SERIES: Final = "generate_series"
 """The sqlite3 shell has this table-valued function, SQLite as a library does not."""
 
@@ -161,11 +158,7 @@ def _readable() -> Iterator[None]:
 
 
 def prepare(connection: apsw.Connection) -> None:
-    """Makes a connection fit for the command line: Ctrl-C and ``readfile()``.
-
-    Without a progress handler Python would see Ctrl-C only when SQLite comes back to it.
-    """
-    connection.set_progress_handler(lambda: False, _STEPS)
+    """Gives a connection the function ``readfile()``."""
     connection.create_scalar_function(
         "readfile",
         _readfile,

@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from typing import IO, Final
 
 from sessions_vtab.cli.display import escaped, moves_cursor, terminal_size, width
-from sessions_vtab.progress import Progress
 
 _WORD: Final = re.compile(r" *(?:[a-z]+(?: order)? {2,})?")
 """What a line of an explanation begins with: ``  by order  ``."""
@@ -123,15 +122,15 @@ CLEAR: Final = "\r\x1b[K"
 class ProgressLine:
     """The line on standard error that says how far a statement is, if that is a terminal.
 
-    The connection tells it, from the statement's own thread. A timer signal would cut the writes of
-    rows that are printed on a slow terminal (``PYTHONUNBUFFERED=1`` loses the rest of a row without
-    an error), and exists neither on Windows nor outside the main thread.
+    It is told by the connection, from the statement's own thread. A timer signal would cut the
+    writes of rows that are printed on a slow terminal (``PYTHONUNBUFFERED=1`` loses the rest of a
+    row without an error), and exists neither on Windows nor outside the main thread.
     """
 
     def __init__(self) -> None:
         self._wanted = self._shown = False
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: object) -> None:
         """Shows how far it is."""
         if self._wanted:
             self._shown = True
@@ -139,7 +138,7 @@ class ProgressLine:
 
     @contextmanager
     def of_statement(self) -> Iterator[Callable[[], None]]:
-        """A block in which a statement runs.
+        """A block in which a statement runs; elsewhere nothing is shown.
 
         Yields:
             A function that ends the line early: before rows are printed on the same terminal.
@@ -162,7 +161,7 @@ class ProgressLine:
 
 
 PROGRESS: Final = ProgressLine()
-"""The one line: there is one terminal."""
+"""The line of what is executed."""
 
 
 def ask(question: str) -> bool:

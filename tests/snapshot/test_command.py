@@ -114,7 +114,7 @@ def test_on_a_terminal_it_asks(command, path, monkeypatch, answer, more, status)
 def test_on_a_terminal_it_shows_how_far_it_is(command, monkeypatch):
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setattr("sessions_vtab.cli.copies._EVERY", 0.0)
+    monkeypatch.setattr("sessions_vtab.cli.copies.EVERY", 0.0)
 
     command()
 
