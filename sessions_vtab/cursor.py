@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from itertools import islice
-from typing import Any, Final, NoReturn, Self, cast
+from typing import Any, Final, NoReturn, Self, TypeAlias, cast
 
 import apsw
 
@@ -24,6 +24,29 @@ _LONGEST_SHOWN: Final = 120
 """Characters of a value that a notebook shows."""
 _SHOWN: Final = 60
 """Characters of a statement that a cursor shows of itself."""
+
+
+Described: TypeAlias = tuple[str, str | None, str | None, str | None, str | None]
+"""A column as SQLite describes it: name, declared type, schema, table and column of its origin."""
+
+
+class ColumnTrace:
+    """Notes the columns of what SQLite is about to execute, as the ``exec_trace`` of a cursor.
+
+    SQLite tells them no more once a statement has ended. It knows no cursor, so that one nobody has
+    goes at once, and its statement with it.
+
+    Attributes:
+        last: those of the last statement that has any: it is the answer.
+    """
+
+    last: Sequence[Described] = ()
+
+    def __call__(self, inner: apsw.Cursor, _text: str, _bindings: object) -> bool:
+        """Called before each statement of a text; true lets it run."""
+        if inner.get_description():
+            self.last = inner.description_full
+        return True
 
 
 class Cursor(apsw.Cursor):

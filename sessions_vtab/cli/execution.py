@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
@@ -28,6 +28,7 @@ from sessions_vtab.cli.habits import shell_command
 from sessions_vtab.cli.streams import help_command, unwritable
 from sessions_vtab.cli.terminal import PROGRESS, fitted
 from sessions_vtab.connection import Connection
+from sessions_vtab.cursor import ColumnTrace
 from sessions_vtab.errors import BudgetError, InvalidValueError, SessionsError
 from sessions_vtab.sql import lexer
 from sessions_vtab.vtab.statements import blamed
@@ -82,14 +83,8 @@ def execute(
         InvalidValueError: a parameter has no value.
         SessionsError, apsw.Error: whatever the statement raises.
     """
-    cursor = connection.cursor()
-    described: list[tuple[str, ...]] = []
-
-    def traced(running: apsw.Cursor, _sql: str, _bindings: object) -> bool:
-        described.append(_columns(running))
-        return True
-
-    cursor.exec_trace = traced
+    cursor, answer = connection.cursor(), ColumnTrace()
+    cursor.exec_trace = answer
     before = connection.tally()
     started = time.perf_counter()
     try:
@@ -98,8 +93,7 @@ def execute(
         _require_values(connection, sql, bindings or {})
         with _readable():
             cursor.execute(sql, bindings or {})
-        columns = _columns(cursor) or (described[-1] if described else ())
-        execution = Execution(columns, iter(()), started)
+        execution = Execution(tuple(name for name, *_ in answer.last), iter(()), started)
         execution.rows = _counting(cursor, execution)
         yield execution
         execution.elapsed = time.perf_counter() - execution.started
@@ -130,13 +124,6 @@ def _require_values(connection: Connection, sql: str, bindings: Mapping[str, Any
                 f"The parameter {name} has no value. Set it with -p {name[1:]} VALUE on the command"
                 f" line, or .parameter set {name[1:]} VALUE in the shell."
             )
-
-
-def _columns(cursor: apsw.Cursor) -> tuple[str, ...]:
-    """Names of the columns; nothing once the statement has ended or if it has no answer."""
-    with suppress(apsw.ExecutionCompleteError):
-        return tuple(name for name, *_ in cursor.get_description())
-    return ()
 
 
 def _counting(cursor: apsw.Cursor, execution: Execution) -> Iterator[tuple[Any, ...]]:

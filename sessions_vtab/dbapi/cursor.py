@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
 import apsw
 
-from sessions_vtab.cursor import ROWS_SHOWN, html_table
+from sessions_vtab.cursor import ROWS_SHOWN, ColumnTrace, html_table
 from sessions_vtab.dbapi.arrow import BATCH, Schema, arrow_table, declared_batches, record_batches
 from sessions_vtab.dbapi.errors import (
     NotSupportedError,
@@ -20,7 +20,6 @@ from sessions_vtab.dbapi.errors import (
 )
 from sessions_vtab.dbapi.types import (
     Column,
-    Described,
     bound,
     described,
     is_whole_table,
@@ -65,7 +64,7 @@ class Cursor:
         self._stopped = False
         self._joined = self._changing = self._inserting = False
         self._ahead: list[tuple[Any, ...]] = []
-        self._columns = _Columns()
+        self._columns = ColumnTrace()
         self._inner: apsw.Cursor | None = None
         self._renew()
 
@@ -372,23 +371,6 @@ class Cursor:
         if self.description is None:
             raise ProgrammingError("There are no rows to fetch: execute a query first.")
         return inner
-
-
-class _Columns:
-    """Notes the columns of what SQLite is about to execute.
-
-    It knows no cursor, so that one nobody has goes at once, and its statement with it.
-
-    Attributes:
-        last: those of the last statement that has any: it is the answer.
-    """
-
-    last: Sequence[Described] = ()
-
-    def __call__(self, inner: apsw.Cursor, _text: str, _bindings: object) -> bool:
-        if inner.get_description():
-            self.last = inner.description_full
-        return True
 
 
 def _require_text(operation: object) -> None:

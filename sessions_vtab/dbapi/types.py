@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sessions_vtab.contract import times
 from sessions_vtab.contract.model import ColumnType, Table
+from sessions_vtab.cursor import Described
 from sessions_vtab.dbapi.errors import DataError, ProgrammingError
 from sessions_vtab.vtab.host import OpenSource
 from sessions_vtab.vtab.rows import captured_name
@@ -216,9 +217,6 @@ def _instant(value: datetime) -> str | None:
 
 Column: TypeAlias = tuple[str, TypeCode | None, None, None, None, None, None]
 """Name and type code; the other five are not known."""
-
-Described: TypeAlias = tuple[str, str | None, str | None, str | None, str | None]
-"""A column as SQLite describes it: name, declared type, schema, table and column of its origin."""
 
 
 def described(
