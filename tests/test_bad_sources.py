@@ -12,6 +12,7 @@ import pytest
 
 from sessions_vtab import Connection, connect, register, registry
 from sessions_vtab.cli import main
+from sessions_vtab.cli.sources import banner
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.verify import CHECKED
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, SessionsError
@@ -153,6 +154,12 @@ def test_the_command_line_shows_a_bad_source(capsys, arguments, status, said) ->
 
     assert main(["--config", os.devnull, *sources, *arguments]) == status
     assert said in "".join(capsys.readouterr())
+
+
+def test_the_shell_shows_a_bad_source_when_it_starts() -> None:
+    sources = {"good": "local://:memory:", "bad": "local:///tmp/x?nosuch=1"}
+    with closing(connect(sources=sources, config=os.devnull)) as db:
+        assert "  bad  cannot be used: Source bad: " in banner(db, read_only=False)
 
 
 def test_an_own_database_of_that_name_is_not_in_the_way() -> None:

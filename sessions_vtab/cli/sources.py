@@ -45,27 +45,27 @@ def banner(connection: Connection, *, read_only: bool) -> str:
         connection: its sources are listed.
         read_only: the connection refuses writes.
     """
-    lines = (version_line(), *source_lines(connection, read_only=read_only), _HINTS)
+    lines = (version_line(), *listed(connection, read_only=read_only), _HINTS)
     return "\n".join(lines) + "\n"
 
 
-def source_lines(
-    connection: Connection, *, read_only: bool, names: Collection[str] | None = None
+def listed(
+    connection: Connection, names: Collection[str] = (), *, read_only: bool
 ) -> Iterator[str]:
     """A line for each source: name, default or not, where it is, whether it may be written.
 
-    Further lines say what makes the source's data look wrong.
+    Further lines say what makes the source's data look wrong. Sends nothing.
 
     Args:
         connection: its sources are listed.
-        read_only: the connection refuses writes.
         names: the sources to list; all of them unless given.
+        read_only: the connection refuses writes.
     """
     sources = connection.sources
     room = max(map(len, sources))
     several = len(sources) > 1
     for name, opened in sources.items():
-        if names is not None and name not in names:
+        if names and name not in names:
             continue
         mark = "(default)" if name == connection.default else ""
         mark = mark.ljust(len("(default)")) if several else mark
@@ -74,6 +74,9 @@ def source_lines(
         yield f"  {name.ljust(room)}  {mark}  {opened.backend.describe()}, {how}"
         for notice in opened.backend.notices():
             yield f"  {' ' * room}  {' ' * len(mark)}  {notice}"
+    for name, error in connection.failed.items():
+        if not names or name in names:
+            yield f"  {name}  cannot be used: {error}"
 
 
 def _writable(backend: Backend) -> bool:
@@ -96,14 +99,6 @@ def require(connection: Connection, names: Sequence[str]) -> list[str]:
         if name not in known:
             raise no_source(name, known)
     return list(names) or known
-
-
-def listed(connection: Connection, names: Sequence[str], *, read_only: bool) -> Iterator[str]:
-    """A line for each source, and what makes its data look wrong. Sends nothing."""
-    yield from source_lines(connection, read_only=read_only, names=names)
-    for name, error in connection.failed.items():
-        if name in names:
-            yield f"  {name}  cannot be used: {error}"
 
 
 def checked(connection: Connection, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
