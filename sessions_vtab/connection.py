@@ -55,7 +55,8 @@ class Tally(NamedTuple):
 _FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
 
 _STEPS = 100_000
-"""SQLite steps between two calls of what tells how far a statement is: some milliseconds."""
+"""SQLite steps between two calls of what looks at a statement while it runs: some milliseconds."""
+_ALARM = "alarm"
 
 
 class Connection(apsw.Connection):
@@ -161,6 +162,22 @@ class Connection(apsw.Connection):
         done, total = self.statement_requests, self.expected_requests
         known = total if total is not None and total > done else None
         return Progress(done, known, "request", elapsed, elapsed)
+
+    @contextmanager
+    def alarmed(self, alarm: Callable[[], bool]) -> Iterator[None]:
+        """A block in which a function is called often while a statement runs.
+
+        Args:
+            alarm: called by the statement's own thread, while it waits for a service or SQLite
+                computes. It may interrupt the statement, and returns false.
+        """
+        outer, self._host.alarm = self._host.alarm, alarm
+        self.set_progress_handler(alarm, _STEPS, id=_ALARM)
+        try:
+            yield
+        finally:
+            self._host.alarm = outer
+            self.set_progress_handler(outer, _STEPS, id=_ALARM)
 
     def target(self, statement: str) -> tuple[OurTable, str] | None:
         """The table that a statement writes to, with the action; None if it is not one of ours."""

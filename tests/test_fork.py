@@ -140,9 +140,8 @@ def test_a_new_connection_works_in_the_forked_process(emulator: Running, db: Con
     assert in_a_child(job) == "s"
 
 
-def test_a_time_limit_has_no_thread_there(emulator: Running) -> None:
+def test_a_time_limit_needs_no_thread_there(emulator: Running) -> None:
     url = f"prod=vertex://demo/us-central1/42?base_url={emulator.url}"
     with closing(dbapi.connect(url, timeout=20)) as connection:
         connection.execute("SELECT 1").fetchall()
-        job = refused(lambda: connection.execute("SELECT 1").fetchall(), dbapi.ProgrammingError)
-        assert in_a_child(job) == "refused"
+        assert in_a_child(lambda: connection.execute("SELECT 7").fetchone()) == "(7,)"

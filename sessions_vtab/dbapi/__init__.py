@@ -49,7 +49,7 @@ from sessions_vtab.dbapi.errors import (
     Warning,  # noqa: A004  # The name PEP 249 gives it.
     translated,
 )
-from sessions_vtab.dbapi.limits import Guard, StatementClock, Turn, Watch
+from sessions_vtab.dbapi.limits import Guard, StatementClock, Turn
 from sessions_vtab.dbapi.types import (
     BINARY,
     DATETIME,
@@ -155,7 +155,6 @@ class Connection:
         self._autocommit = autocommit
         self._closed = False
         self.turn = Turn()
-        self._watch = Watch(driver)
         self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
         # What its sources hold, files and sockets, would stay open otherwise.
         self._forgotten = weakref.finalize(self, driver.close)
@@ -201,7 +200,6 @@ class Connection:
             for cursor in list(self._cursors):
                 cursor.close()
             self._closed = True
-            self._watch.close()
             try:
                 self._end("ROLLBACK")
             finally:
@@ -215,7 +213,7 @@ class Connection:
 
     def clock(self) -> StatementClock | None:
         """What measures the time of a new statement; None without a limit."""
-        return None if self.timeout is None else StatementClock(self._watch, self.timeout)
+        return None if self.timeout is None else StatementClock(self.driver, self.timeout)
 
     def stopped(self, by: Cursor) -> None:
         """Ends all half-read statements after an interrupt, because SQLite interrupts them all.

@@ -311,7 +311,7 @@ class Cursor:
         try:
             if self._clock is None:
                 return call()
-            with self._clock:
+            with self._clock.running():
                 given = call()
         except Exception as error:  # noqa: BLE001  # Every kind is told apart in one place.
             self._fail(error)

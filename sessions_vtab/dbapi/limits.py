@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import apsw
 
+from sessions_vtab.connection import Connection
 from sessions_vtab.dbapi.errors import ProgrammingError
-from sessions_vtab.errors import inherited
 from sessions_vtab.vtab.access import Authorizer
-
-_IDLE: Final = 60.0
-"""Seconds after which the thread looks whether anybody still has the connection."""
-_AGAIN: Final = 0.05
-"""Seconds between interrupts: SQLite ignores one that comes before the first step."""
 
 
 class Turn:
@@ -43,114 +38,47 @@ class Turn:
         self._lock.release()
 
 
-class Watch:
-    """The thread of a connection that interrupts what takes too long; started when first needed.
-
-    SQLite's progress handler would not do: it is not called while a request is waited for. A timer
-    a statement would do worse: it outlives a cursor that is dropped half-read, and hits another.
-
-    Args:
-        connection: what is interrupted. Only a weak reference is kept.
-    """
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = weakref.ref(connection)
-        self._changed = threading.Condition()
-        self._running: StatementClock | None = None
-        self._looks_at = 0.0
-        self._thread: threading.Thread | None = None
-        self._closed = False
-        self._process = os.getpid()
-
-    def enter(self, clock: StatementClock) -> StatementClock | None:
-        """A call begins that ``clock`` limits.
-
-        Returns:
-            The clock of the call around it, for ``leave``.
-
-        Raises:
-            ProgrammingError: this process inherited the connection, and not the thread.
-        """
-        if os.getpid() != self._process:
-            raise ProgrammingError(inherited("This connection"))
-        with self._changed:
-            outer, self._running = self._running, clock
-            if self._thread is None and not self._closed:
-                self._looks_at = clock.due
-                self._thread = threading.Thread(target=self._look, daemon=True)
-                self._thread.start()
-            elif clock.due < self._looks_at:
-                self._changed.notify()
-        return outer
-
-    def leave(self, outer: StatementClock | None) -> None:
-        """The call has ended: from here on it is not interrupted."""
-        with self._changed:
-            self._running = outer
-            if outer is not None:
-                self._changed.notify()
-
-    def close(self) -> None:
-        """Ends the thread. In a forked process there is none, and its lock may be held."""
-        if os.getpid() != self._process:
-            return
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-            thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.join()
-
-    def _look(self) -> None:
-        with self._changed:
-            while not self._closed and self._connection() is not None:
-                seconds = self._until()
-                self._looks_at = time.monotonic() + seconds
-                self._changed.wait(seconds)
-
-    def _until(self) -> float:
-        """Seconds until it has to look again; interrupts the running call if its time is up."""
-        clock, connection = self._running, self._connection()
-        if clock is None or connection is None:
-            return _IDLE
-        left = clock.left()
-        if left > 0:
-            return left
-        clock.fired = True
-        connection.interrupt()
-        return _AGAIN
-
-
 class StatementClock:
     """The time that is left to one statement; it runs only while one of its calls does.
 
+    A timer would outlive a cursor that is dropped half-read, and hit another statement.
+
+    Args:
+        connection: what is interrupted.
+        seconds: what the statement may take in all.
+
     Attributes:
-        seconds: what it may take in all.
+        seconds: the same.
         fired: it took longer and was interrupted.
-        due: when the running call is interrupted (``time.monotonic``).
     """
 
-    def __init__(self, watch: Watch, seconds: float) -> None:
+    def __init__(self, connection: Connection, seconds: float) -> None:
         self.seconds = seconds
         self.fired = False
-        self.due = 0.0
-        self._watch = watch
+        self._connection = connection
         self._left = seconds
-        self._outer: StatementClock | None = None
+        self._due = 0.0
 
     def left(self) -> float:
         """Seconds until the running call is interrupted."""
-        return self.due - time.monotonic()
+        return self._due - time.monotonic()
 
-    def __enter__(self) -> None:
-        """A call of the statement begins."""
-        self.due = time.monotonic() + self._left
-        self._outer = self._watch.enter(self)
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """A block with one call of the statement."""
+        self._due = time.monotonic() + self._left
+        try:
+            with self._connection.alarmed(self._look):
+                yield
+        finally:
+            self._left = self.left()
 
-    def __exit__(self, *_: object) -> None:
-        """It has ended."""
-        self._watch.leave(self._outer)
-        self._left = self.left()
+    def _look(self) -> bool:
+        # Again and again: SQLite ignores an interrupt that comes before the first step.
+        if self.left() <= 0:
+            self.fired = True
+            self._connection.interrupt()
+        return False
 
 
 _NEVER: Final = {

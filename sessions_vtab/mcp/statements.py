@@ -270,7 +270,7 @@ def _timed(connection: dbapi.Connection) -> Iterator[None]:
         yield
         return
     try:
-        with clock:
+        with clock.running():
             yield
     except dbapi.Error:
         if not clock.fired:

@@ -114,6 +114,7 @@ class Host:
         skipped: rows that OR IGNORE left out because they existed, by the statement's number.
         sending: how far the unit of work is that is being sent; None while none is.
         watch: called while a statement waits; None if nobody wants to know.
+        alarm: called then, too: interrupts the statement when its time is up; None for no limit.
         accepted: texts of statements whose use of a function with side effects the statement
             rewriter settled.
         returning: texts of statements whose rows are captured for a RETURNING list.
@@ -156,6 +157,7 @@ class Host:
         self.skipped: Counter[int] = Counter()
         self.sending: Sending | None = None
         self.watch: ProgressWatch | None = None
+        self.alarm: Callable[[], bool] | None = None
         self.returning = RecentTexts()
         self.accepted = RecentTexts()
         self._captured: dict[int, Row] = {}

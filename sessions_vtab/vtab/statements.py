@@ -311,6 +311,8 @@ class StatementContext:
         """Whether ``Connection.interrupt`` was called. Asked often by the statement's thread."""
         if self.host.watch is not None:
             self.host.watch()
+        if self.host.alarm is not None:
+            self.host.alarm()
         return self.host.connection.is_interrupted
 
     def spend(self, requests: int = 1) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import threading
+from contextlib import closing
 from types import SimpleNamespace
 
-import apsw
 import pytest
 
-from sessions_vtab import dbapi
+from sessions_vtab import connect, dbapi
 from sessions_vtab.dbapi import limits
-from tests.waiting import stopping, wait_for
+from tests.waiting import stopping
 
 COUNTING = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c"
 ENDLESS = f"{COUNTING}) SELECT count(*) FROM c"
@@ -74,15 +73,16 @@ class TestTimeout:
 
     def test_what_the_calls_before_have_taken_is_gone(self, monkeypatch) -> None:
         now = Now(monkeypatch)
-        clock = limits.StatementClock(limits.Watch(apsw.Connection("")), 10)
+        with closing(connect("local://:memory:")) as driver:
+            clock = limits.StatementClock(driver, 10)
 
-        for _ in range(2):
-            with clock:
-                now.seconds += 3
-            now.seconds += 30
+            for _ in range(2):
+                with clock.running():
+                    now.seconds += 3
+                now.seconds += 30
 
-        with clock:
-            assert clock.left() == 4
+            with clock.running():
+                assert clock.left() == 4
 
     @pytest.mark.parametrize("kept", [True, False])
     def test_a_half_read_cursor_does_not_end_another_statement(
@@ -134,28 +134,19 @@ class TestTimeout:
         found = open_(url).execute("SELECT user_id FROM sessions WHERE session_id = 'late'")
         assert found.fetchone() == ("ann",)
 
-    def test_a_connection_has_one_thread_for_it_until_it_is_closed(self, open_) -> None:
+    def test_a_time_limit_needs_no_thread(self, open_) -> None:
         before = threading.active_count()
-        db = open_(timeout=60)
-        for _ in range(20):
-            db.execute("VALUES (1), (2)").fetchone()
-        assert threading.active_count() == before + 1
-
-        db.close()
+        open_(timeout=60).execute("VALUES (1), (2)").fetchone()
 
         assert threading.active_count() == before
 
-    def test_the_thread_ends_with_an_abandoned_connection(self, monkeypatch) -> None:
-        monkeypatch.setattr(limits, "_IDLE", 0.01)
-        gc.freeze()  # What other tests hold is not looked through.
-        before = threading.active_count()
-        db = dbapi.connect("local://:memory:", timeout=0.05)
-        db.execute("SELECT 1").fetchall()
+    def test_a_statement_within_a_statement_has_a_time_of_its_own(self, open_) -> None:
+        db = open_(timeout=0.2)
+        inner = f"{COUNTING} LIMIT 3) SELECT count(*) FROM c"
+        db.driver.create_scalar_function("inner_", lambda: db.execute(inner).fetchone()[0], 0)
 
-        del db
-        gc.collect()
-
-        wait_for(lambda: threading.active_count() <= before)
+        with pytest.raises(dbapi.OperationalError, match="timeout"):
+            db.execute(f"SELECT inner_(), ({ENDLESS})").fetchall()
 
 
 class TestInterrupt:
