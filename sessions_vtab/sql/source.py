@@ -84,7 +84,8 @@ def read(
         return None
     try:
         trees = sqlglot.parse(" ".join(pieces), dialect=_Dialect)
-    except (SqlglotError, RecursionError):
+    except (SqlglotError, RecursionError, TypeError):
+        # TypeError: compiled (sqlglotc), it finds a part missing where the types do not allow it.
         return None
     tree = trees[0] if len(trees) == 1 else None
     if not isinstance(tree, exp.Expression) or isinstance(tree, exp.Command):

@@ -103,6 +103,18 @@ def test_broken_statements_raise_nothing_else(seed: int) -> None:
             continue
 
 
+def test_a_statement_on_which_compiled_sqlglot_fails_is_left_to_sqlite(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def compiled(*_: object, **__: object) -> None:
+        raise TypeError("sqlglot.expressions.core.Expr object expected; got None")
+
+    monkeypatch.setattr("sqlglot.parse", compiled)
+    text = "SELECT * FROM sessions WHERE user_id = 'ann' AND - ORDER BY 1"
+
+    assert rewrite(text, TestCatalog()).plain == text
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_broken_stackql_raises_nothing_else(seed: int) -> None:
     rng = random.Random(seed)
