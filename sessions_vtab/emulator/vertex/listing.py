@@ -186,23 +186,17 @@ def event_filter(text: str, strict: bool) -> EventFilter:
     """
     if strict:
         require_documented(text, ("<", "<=", ">", ">=", "="))
-    first: int | None = None
-    last: int | None = None
+    bounds: list[tuple[int | None, int | None]] = []
     tests: list[EventTest] = []
     for term in _conjuncts(parse_filter(text)):
-        bounds = _bounds(term)
-        if bounds is None:
+        found = _bounds(term)
+        if found is None:
             tests.append(_node_test(term, _event_restriction))
-            continue
-        first = _strictest(max, first, bounds[0])
-        last = _strictest(min, last, bounds[1])
+        else:
+            bounds.append(found)
+    first = max((low for low, _ in bounds if low is not None), default=None)
+    last = min((high for _, high in bounds if high is not None), default=None)
     return EventFilter(first, last, _every(tests))
-
-
-def _strictest(choose: Callable[[int, int], int], one: int | None, other: int | None) -> int | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return choose(one, other)
 
 
 def _bounds(node: Node) -> tuple[int | None, int | None] | None:
