@@ -63,7 +63,7 @@ def measure(connection: Connection, pid: int, name: str, paths: list[str], secon
 
 
 def main(seconds: float) -> None:
-    command = [sys.executable, "-m", "sessions_vtab.emulator.serve", "--seed", "7", "--port", "0"]
+    command = [sys.executable, "-m", "sessions_vtab", "emulator", "--seed", "7", "--port", "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         os.sched_setaffinity(server.pid, {0})
