@@ -23,7 +23,7 @@ from sessions_vtab.cli.display import (
     seconds,
     style_for,
 )
-from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, automatic
+from sessions_vtab.cli.formats import NOTES, laid_out
 from sessions_vtab.cli.habits import shell_command
 from sessions_vtab.cli.streams import help_command, unwritable
 from sessions_vtab.cli.terminal import PROGRESS, fitted
@@ -262,17 +262,13 @@ class ScriptSession:
             if execution.columns:
                 self._write(before)
                 style = style_for(self._stream, self._style, len(margin))
-                for piece in self._laid_out(execution, style):
+                answer = execution.columns, execution.rows
+                for piece in laid_out(self._form, *answer, style, self._told.append):
                     if self._terminal:
                         end_progress()
                     self._write(margin + piece)
         self.returned += execution.returned
         return bool(execution.columns)
-
-    def _laid_out(self, execution: Execution, style: Style) -> Iterator[str]:
-        if self._form == AUTO:
-            return automatic(execution.columns, execution.rows, style, self._told.append)
-        return FORMATS[self._form](execution.columns, execution.rows, style)
 
     def _comments(self, between: str) -> None:
         """Prints the comments between two statements that reach to the end of their line."""

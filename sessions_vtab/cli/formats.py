@@ -42,30 +42,6 @@ _LINE_NAMES: Final = 5
 """Least width of the names in ``line``, as in the sqlite3 shell."""
 
 
-def automatic(
-    columns: Sequence[str], rows: Iterable[Row], style: Style, tell: Callable[[str], None]
-) -> Iterator[str]:
-    """A table if a row fits on a line of the terminal, else one value a line.
-
-    Args:
-        columns: their names.
-        rows: the rows.
-        style: its ``room`` is the width to fit into.
-        tell: is told at the end what was not shown as a whole table: ``line`` for one value a
-            line, ``cut`` for values that were cut.
-    """
-    sheet = Sheet(columns, rows, style)
-    frame = BOX if style.unicode else ASCII
-    if not sheet.fits(frame):
-        yield from line(columns, sheet.rows, style)
-        if sheet.sample:
-            tell("line")
-        return
-    yield from sheet.lines(frame)
-    if sheet.cut:
-        tell("cut")
-
-
 def _framed(frame: TableFrame, otherwise: TableFrame, doc: str) -> Format:
     def lay_out(columns: Sequence[str], rows: Iterable[Row], style: Style) -> Iterator[str]:
         return Sheet(columns, rows, style).lines(frame if style.unicode else otherwise)
@@ -229,10 +205,10 @@ NOTES: Final[Mapping[str, str]] = MappingProxyType(
         "cut": "Values that end with … were cut to fit the terminal. {} line shows them whole.",
     }
 )
-"""What ``automatic`` tells, in words that lack the way to ask for a format."""
+"""What ``laid_out`` tells, in words that lack the way to ask for a format."""
 
 AUTO: Final = "auto"
-"""Name of ``automatic`` where a format is asked for."""
+"""What is asked for where the terminal is to decide."""
 
 SQLITE_MODES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -245,3 +221,35 @@ SQLITE_MODES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Formats by the name that the sqlite3 shell has for them, in ``.mode`` and ``-box``."""
+
+
+def laid_out(
+    form: str,
+    columns: Sequence[str],
+    rows: Iterable[Row],
+    style: Style,
+    tell: Callable[[str], None],
+) -> Iterator[str]:
+    """Rows in a format; ``auto``: a table if a row fits the terminal, else one value a line.
+
+    Args:
+        form: a key of ``FORMATS``, or ``auto``.
+        columns: their names.
+        rows: the rows.
+        style: its ``room`` is the width to fit into.
+        tell: is told at the end what was not shown as a whole table: ``line`` for one value a
+            line, ``cut`` for values that were cut.
+    """
+    if form != AUTO:
+        yield from FORMATS[form](columns, rows, style)
+        return
+    sheet = Sheet(columns, rows, style)
+    frame = BOX if style.unicode else ASCII
+    if not sheet.fits(frame):
+        yield from line(columns, sheet.rows, style)
+        if sheet.sample:
+            tell("line")
+        return
+    yield from sheet.lines(frame)
+    if sheet.cut:
+        tell("cut")

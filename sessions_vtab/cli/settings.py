@@ -18,7 +18,7 @@ from typing import Any, Final
 import apsw.shell
 
 from sessions_vtab.cli.display import Style, escaped, is_terminal, moves_cursor, style_for
-from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, SQLITE_MODES, automatic
+from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, SQLITE_MODES, laid_out
 from sessions_vtab.cli.streams import output
 from sessions_vtab.cli.terminal import default_pager, fitted, show
 from sessions_vtab.errors import did_you_mean
@@ -56,9 +56,7 @@ class ShellSettings(apsw.shell.Shell):
             self.stdout,
             Style(self.header, self._null, self.separator, self._insert_into, widths=self.widths),
         )
-        if self._mode == AUTO:
-            return automatic(columns, rows, style, self._untold.append)
-        return FORMATS[self._mode](columns, rows, style)
+        return laid_out(self._mode, columns, rows, style, self._untold.append)
 
     def _emit(self, pieces: Iterable[str]) -> float:
         """Writes text to where output goes; what is long on a terminal, by the pager.

@@ -26,7 +26,7 @@ from sessions_vtab.cli.display import (
     terminal_size,
 )
 from sessions_vtab.cli.execution import describing_errors
-from sessions_vtab.cli.formats import FORMATS, automatic
+from sessions_vtab.cli.formats import AUTO, laid_out
 from sessions_vtab.cli.pages import text as page_text
 from sessions_vtab.cli.settings import ShellSettings
 from sessions_vtab.cli.sources import checked, listed, require
@@ -329,10 +329,8 @@ class Commands(ShellSettings):
     def _box(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, keep: int = 0) -> None:
         """Rows of our own as a table, of which the first columns are never cut."""
         style = style_for(self.stdout, Style(least=_LEAST, keep=keep))
-        if is_terminal(self.stdout):
-            self._emit(automatic(columns, rows, style, lambda _: None))
-        else:
-            self._emit(FORMATS["table"](columns, rows, style))
+        form = AUTO if is_terminal(self.stdout) else "table"
+        self._emit(laid_out(form, columns, rows, style, lambda _: None))
 
     def _say_what_is_not_kept(self, created: set[tuple[str, str]]) -> None:
         for name, kind in created:

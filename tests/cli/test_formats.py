@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions_vtab.cli.display import Style
-from sessions_vtab.cli.formats import FORMATS, automatic
+from sessions_vtab.cli.formats import AUTO, FORMATS, laid_out
 
 COLUMNS = ("id", "user", "n")
 ROWS = [("s1", "ann", 3), ("s2", None, -1.5), ("s3", "", None), ("s4", b"\x00\xff", 12)]
@@ -181,7 +181,7 @@ class TestWidth:
     @staticmethod
     def shown(columns, rows, room, **style) -> tuple[str, list[str]]:
         told: list[str] = []
-        text = "".join(automatic(columns, rows, Style(room=room, **style), told.append))
+        text = "".join(laid_out(AUTO, columns, rows, Style(room=room, **style), told.append))
         return text, told
 
     def test_a_table_that_fits_is_whole(self):
