@@ -14,6 +14,7 @@ from sessions_vtab.backends.local.ddl import CALLS, PART_PATHS, kind_of
 from sessions_vtab.contract.agent_views import VIEWS, views_for
 from sessions_vtab.contract.model import Column, ColumnType, quoted, sql_type
 from sessions_vtab.contract.tables import EVENT_PARTS
+from sessions_vtab.scanning.splitting import LINK
 from sessions_vtab.snapshot.shape import CopiedTable, CopyPlan
 
 OWN_TABLES: Final = """
@@ -76,11 +77,11 @@ def create_table(shape: CopiedTable) -> str:
     parts = [part for column in shape.columns for part in _definitions(column, shape.key)]
     if shape.refers:
         parent = f'{quoted(shape.parent)} ("name")'
-        parts.append(f"FOREIGN KEY ({quoted(shape.link)}) REFERENCES {parent}")
+        parts.append(f"FOREIGN KEY ({quoted(LINK)}) REFERENCES {parent}")
     body = ",\n    ".join(parts)
     text = f"CREATE TABLE {quoted(shape.table)} (\n    {body}\n);\n"
     if shape.parent:
-        text += _index(shape, next(one for one in _indexes(shape) if one[0] == shape.link))
+        text += _index(shape, next(one for one in _indexes(shape) if one[0] == LINK))
     return text
 
 
@@ -136,8 +137,8 @@ def _definitions(column: Column, key: str) -> Iterator[str]:
 
 def _indexes(shape: CopiedTable) -> tuple[tuple[str, ...], ...]:
     """Those on filters, and always one on the link to the session."""
-    linked = any(columns[0] == shape.link for columns in shape.indexed)
-    return shape.indexed if linked or not shape.parent else ((shape.link,), *shape.indexed)
+    linked = any(columns[0] == LINK for columns in shape.indexed)
+    return shape.indexed if linked or not shape.parent else ((LINK,), *shape.indexed)
 
 
 def _index(shape: CopiedTable, columns: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from sessions_vtab.connection import Connection
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import BudgetError
 from sessions_vtab.scanning.rows import chunks, select
+from sessions_vtab.scanning.splitting import LINK
 from sessions_vtab.snapshot.ddl import delete_missing, renumber, upsert
 from sessions_vtab.snapshot.shape import CopiedTable, CopyPlan, ListedTable
 from sessions_vtab.snapshot.work import Work
@@ -181,7 +182,7 @@ class Copying:
             if shape.parent not in listed:
                 continue
             with self.work.transaction():
-                sql = delete_missing(shape.table, shape.link)
+                sql = delete_missing(shape.table, LINK)
                 self._count_deleted(shape.table, sql, (shape.parent,))
                 sql = delete_missing("_snapshot_marks", "session")
                 self.work.execute(f"{sql} AND table_name = ?", (shape.parent, shape.table))
@@ -231,7 +232,7 @@ class Copying:
         """
         keys = [key for key, _, _ in batch]
         read_before = [key for key, _, known in batch if known]
-        where = f"{quoted(shape.link)} IN ({', '.join('?' * len(keys))})"
+        where = f"{quoted(LINK)} IN ({', '.join('?' * len(keys))})"
         place = shape.read.index(shape.key)
         numbering = _Numbering(shape)
         count = 0
@@ -251,7 +252,7 @@ class Copying:
         return count
 
     def _remove_unseen(self, shape: CopiedTable, sessions: list[str]) -> None:
-        table, link, key = map(quoted, (shape.table, shape.link, shape.key))
+        table, link, key = map(quoted, (shape.table, LINK, shape.key))
         sql = f"DELETE FROM {table} WHERE {link} IN {_OF_BATCH}"
         sql += f" AND {key} NOT IN (SELECT key FROM temp.seen)"
         self._count_deleted(shape.table, sql, (json.dumps(sessions),))
@@ -297,7 +298,7 @@ class _Numbering:
         self._missing = False
         if shape is not None and shape.numbered:
             self._place = shape.names.index(shape.numbered)
-            self._link = shape.read.index(shape.link)
+            self._link = shape.read.index(LINK)
             self._missing = shape.unread == shape.numbered
 
     def rows(self, rows: Iterable[Any]) -> Iterable[Any]:

@@ -87,11 +87,6 @@ class CopiedTable:
     refers: bool = False
 
     @property
-    def link(self) -> str:
-        """The column that names the parent's row."""
-        return LINK
-
-    @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns."""
         return tuple(column.name for column in self.columns)
