@@ -11,7 +11,7 @@ import pytest
 import sessions_vtab
 from sessions_vtab.cli import main
 from sessions_vtab.cli.display import duration
-from sessions_vtab.spark.reading import OPTIONS
+from sessions_vtab.spark import OPTIONS
 from tests.benchmarks.simulate_scale import (
     APPENDS,
     QUOTA,
