@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, groupby, repeat
 from operator import add, itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import apsw
 
@@ -76,11 +76,8 @@ class ScanCursor:
             rows = (
                 iter(()) if scan is None else self._start(binder.plan, scan, plan_text, arguments)
             )
-        except StoppedError as error:
-            raise apsw.InterruptError(str(error)) from error
-        except Exception as error:
-            self._blame(error)
-            raise
+        except Exception as error:  # noqa: BLE001  # It raises it.
+            self._raise(error)
         self._rows: Iterator[Row] = self._watched(rows, scan, waiting)
         self.Eof = _MORE
         self.Next()
@@ -89,11 +86,8 @@ class ScanCursor:
         """Moves to the next row."""
         try:
             row = next(self._rows, None)
-        except StoppedError as error:
-            raise apsw.InterruptError(str(error)) from error
-        except Exception as error:
-            self._blame(error)
-            raise
+        except Exception as error:  # noqa: BLE001  # It raises it.
+            self._raise(error)
         if row is None:
             self.Eof = _END
         else:
@@ -210,9 +204,12 @@ class ScanCursor:
             look.shown += [(table.title, request) for request in requests]
             look.reach(plan_text, scan, requests, table.resource.capability, table.sizes)
 
-    def _blame(self, error: BaseException) -> None:
-        """Notes on an unexpected exception of a read that it is the backend's."""
+    def _raise(self, error: Exception) -> NoReturn:
+        """Raises what came out of a read: a stop as SQLite's own, a bug with whose it is."""
+        if isinstance(error, StoppedError):
+            raise apsw.InterruptError(str(error)) from error
         blame(error, self._table.source.backend.name, self._table.title)
+        raise error
 
 
 def arranged(rows: Iterator[Row], table: SourceTable, plan: Plan) -> Iterator[Row]:
