@@ -157,11 +157,12 @@ class Client:
         The pool's threads are no more than that, but a statement's own thread may send, too. What
         that has sent may be answered long before it is read, if ever.
         """
+        most = self.endpoint.concurrency
         with self._lock:
-            if len(self._under_way) >= self.endpoint.concurrency:
-                # A copy, since ``leave`` takes no lock: the garbage collector may call it anywhere.
-                self._under_way -= {one for one in list(self._under_way) if one.is_answered}
-            free = len(self._under_way) < self.endpoint.concurrency
+            # A copy, since ``leave`` takes no lock: the garbage collector may call it anywhere.
+            free = len(self._under_way) < most or (
+                sum(not one.is_answered for one in list(self._under_way)) < most
+            )
             if free:
                 self._under_way.add(request)
             return free
@@ -196,6 +197,8 @@ class Client:
             sockets = list(self._sockets)
         for connected in sockets:
             shut(connected)
+        for request in list(self._under_way):
+            request.abandon()
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
         if routes is not None:

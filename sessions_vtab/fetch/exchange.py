@@ -200,7 +200,7 @@ class Exchange:
         return self._receive is not None and connection is not None and connection.is_readable()
 
     def abandon(self) -> None:
-        """Ends what ``begin`` has begun; the response is not read."""
+        """Ends what ``begin`` has begun, if anything; the response is not read."""
         self._client.leave(self)
         if self._receive is not None and self._connection is not None:
             self._receive = None

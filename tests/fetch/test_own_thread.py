@@ -154,6 +154,9 @@ class Sent:
 
     is_answered: bool = False
 
+    def abandon(self) -> None:
+        """Nothing is read of it."""
+
 
 FIVE = get("/five")
 SECOND = FIVE.with_query(pageToken="1")
@@ -271,7 +274,9 @@ class TestTheNextPage:
         self, reader: Reader, server: Server, context: FakeContext
     ) -> None:
         pending = reader.shared.start(get("/hang"), context, in_turn=True)
+        (connected,) = reader.client._sockets
         reader.client.close()
+        assert connected.fileno() < 0
         with pytest.raises(SessionsError, match="prod: the connection is closed"):
             reader.shared.finish(pending, context)
 
