@@ -139,7 +139,7 @@ class RestResource(ScanRequests):
                     for one in page:
                         places = self.items.places(one.item, one.frame)
                         parents.known.add(tuple(map(places.__getitem__, own)))
-                    if number == most:
+                    if number > most:  # One further was requested while this one was read.
                         break
                 else:
                     parents.ended = True

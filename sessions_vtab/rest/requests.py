@@ -287,7 +287,7 @@ class ScanRequests(Resource):
         return found
 
     def known_parents(self, context: Context) -> dict[Scope, Parents]:
-        """What the statement knows of parents, by scope; those that it has nothing on are out."""
+        """What the statement knows of parents, by scope: of those that were asked about."""
         key = self.spec.parent, self.backend, "parents"
         return cast("dict[Scope, Parents]", context.memory.setdefault(key, {}))
 
