@@ -126,25 +126,32 @@ def _gets(
         rows_per_key=None,
         within=_within(table, owner, table.name, parse),
     )
-    listed = _is_listed(table, owner)
     for column, template in named_by(table, owner).items():
         within = _within(table, owner, template, parse)
         yield replace(way, name=_path_name(verb, column), keys=(column,), within=within)
     # In the order of the name: a path may have its placeholders in another one.
     places = tuple(filter(operation.places.__contains__, places_of(owner.name)))
+    if set(places[-1:]) | set(places).difference(given) <= table.table.positions.keys():
+        within = Within("list") if _is_listed(table, owner) else None
+        yield _by_places(
+            replace(way, filters=shown, unique=not many, within=within), table, places, given
+        )
+
+
+def _by_places(
+    way: AccessPath, table: RestTable, places: Sequence[str], given: Mapping[str, str]
+) -> AccessPath:
+    """A way to read by the placeholders of an operation, the last one first."""
     keys = tuple(one for one in reversed(places) if one == places[-1] or one not in given)
     # Several values of a scope are several requests, whose rows do not overlap; but one row is
     # unique only within one scope.
-    ops = EQUALITY if many else _ONE
+    ops = _ONE if way.unique else EQUALITY
     scope = tuple(
         Filter(one, ops, exact=True)
         for one in places
         if one != keys[0] and one in table.table.positions
     )
-    if all(key in table.table.positions for key in keys):
-        within = Within("list") if listed else None
-        filters = (*scope, *shown)
-        yield replace(way, keys=keys, filters=filters, unique=not many, within=within)
+    return replace(way, keys=keys, filters=(*scope, *way.filters))
 
 
 def _within(table: RestTable, owner: RestTable, template: str, parse: Parse) -> Within | None:

@@ -176,6 +176,9 @@ def _of_reading(table: RestTable, owner: RestTable) -> Iterator[str]:
     if table.list is not None:
         known = known if table.parent else (*known, *table.table.names)
         yield from _of_list(table.list, known)
+        if table.parent and not table.list.places:
+            where = "neither its path nor its query has a placeholder"
+            yield f"list: it names no row of {table.parent}: {where}."
 
 
 def _of_list(listed: List, known: Sequence[str]) -> Iterator[str]:

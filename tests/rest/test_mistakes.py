@@ -126,6 +126,10 @@ def _of_list(**change: Any) -> Callable[[], Any]:
         (lambda: opened(RIGHT, replace(NOTES, inside="")), "inside: name the field of tickets"),
         (lambda: opened(RIGHT, replace(NOTES, get=RIGHT.get)), "cannot have get or list"),
         (
+            lambda: opened(RIGHT, replace(NOTES, inside="", list=List("GET /notes"))),
+            "notes: list: it names no row of tickets: neither its path nor its query has a placeholder",
+        ),
+        (
             lambda: opened(RIGHT, replace(NOTES, name="notes/{text}")),
             "must contain the placeholder id of its parent",
         ),
