@@ -271,11 +271,22 @@ def _sources(draw: st.DrawFn) -> tuple[Part, tuple[tuple[str, str], ...]]:
         return (f"{_ITEMS[first[0]]} a", ()), (first,)
     second = (draw(st.sampled_from(_TABLES)), "b")
     how = draw(st.sampled_from(("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN")))
-    key = draw(st.sampled_from(("session_id", "session_id", "natural", "time")))
+    key = draw(st.sampled_from(("session_id", "session_id", "natural", "time", "several")))
     link = "b.session_id = a.session_id"
     times = [_TIME_COLUMNS[one] for one, _ in (second, first)]
     if key == "time" and all(times):
         link = f"b.{times[0][0]} = a.{times[1][0]}"
+    if key == "several":
+        mine, its = (draw(st.sampled_from(_TEXT_COLUMNS[one])) for one in (second[0], first[0]))
+        link = draw(
+            st.sampled_from(
+                (
+                    f"b.session_id IN (a.session_id, a.{its}, 's-a')",
+                    f"(b.session_id = a.session_id OR b.{mine} = a.{its})",
+                    f"(b.{mine} = a.{its} OR b.{mine} = '1' OR 's-000' = b.session_id)",
+                )
+            )
+        )
     items = [f"{_ITEMS[one]} {alias}" for one, alias in (first, second)]
     # The reference's own tables have other columns that both sides share.
     if key == "natural" and not {first[0], second[0]} <= {"sessions", "events"}:

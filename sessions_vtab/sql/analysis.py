@@ -103,13 +103,11 @@ class _Analysis(Walk):
         """The conjuncts of each ON."""
         block = first.block if ons else None
         clause = None if block is None else self.source.from_clause(block, len(scope.items))
-        places: Sequence[Span | None] = () if clause is None else clause.ons
-        if len(places) != len(ons):  # The tokens are not understood.
-            places = [None] * len(ons)
-        for (at, on), place in zip(ons, places, strict=True):
+        for place, on in ons:
             found = terms(on)
-            for node, span in zip(found, self.source.conjuncts(place, len(found)), strict=True):
-                yield OnTerm(at, node, span)
+            within = None if clause is None else clause.ons.get(place)
+            for node, span in zip(found, self.source.conjuncts(within, len(found)), strict=True):
+                yield OnTerm(place, node, span)
 
     def _where(self, occurrence: Occurrence) -> Span | None:
         if occurrence.block is not None:

@@ -219,7 +219,7 @@ class TermsWalk(Walk):
         else:
             block = self._block_of(scope)
             clause = None if block is None else self.source.from_clause(block, count)
-        if clause is None or len(clause.ons) != len(ons):
+        if clause is None:
             return None
         correlated = is_correlated(node)
         found = SelectTerms(node, self.source, self.catalog, scope, clause, correlated)

@@ -182,8 +182,8 @@ def _of_existence(
         equalities = [*inner.equalities, *(one for one in links if one.left[0] is item)]
         wanted = wanted_of(replace(inner, terms=[*found, *terms], equalities=equalities), item)
         if wanted is not None:
-            implied = f"{item.outside(wanted.key)} IN ({wanted.query})"
-            yield _beside(outer, term, implied)
+            implied = wanted.condition(item.outside)
+            yield _beside(outer, term, f"({implied})" if len(wanted.keys) > 1 else implied)
 
 
 def _links(inner: SelectTerms) -> Iterator[Equality]:
@@ -270,7 +270,7 @@ def _wanted(outer: SelectTerms, other: Side, pseudo: Item, name: str) -> str:
     terms = [one for one in outer.terms if not outer.names_costly(one.node)]
     equalities = [*outer.equalities, Equality((pseudo, name, ""), other, None)]
     wanted = wanted_of(replace(outer, terms=terms, equalities=equalities), pseudo)
-    return "" if wanted is None else wanted.query
+    return "" if wanted is None else wanted.queries[0]
 
 
 def _row_by_row(outer: SelectTerms, other: Side, inner: SelectTerms) -> str:

@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from sessions_vtab.contract.agent_views import INTERNAL
 from sessions_vtab.contract.model import ColumnType, quoted
+from sessions_vtab.contract.predicate import literal
 from sessions_vtab.sql.lexer import Edit, name_of
 from sessions_vtab.sql.names import Catalog, Item, OurTable, OurView, Scope
 from sessions_vtab.sql.references import References, references
@@ -38,6 +39,20 @@ class Equality(NamedTuple):
 
     left: Side
     right: Side
+    place: int | None
+
+
+class Choice(NamedTuple):
+    """``a.x IN (b.y, 'z')``, or the same with OR: one of several equalities is true.
+
+    Attributes:
+        item: whose keys they are about.
+        equalities: a column of the item, and what it may be equal to: a side, or a value as text.
+        place: as for ``Equality``.
+    """
+
+    item: Item
+    equalities: Sequence[tuple[str, Side | str]]
     place: int | None
 
 
@@ -72,6 +87,7 @@ class SelectTerms:
         correlated: it stands where the columns of another SELECT can be named.
         terms: the conditions that AND joins.
         equalities: what the items are joined by.
+        choices: what they are joined by otherwise.
     """
 
     node: exp.Expression
@@ -82,6 +98,7 @@ class SelectTerms:
     correlated: bool
     terms: list[Term] = field(default_factory=list)
     equalities: list[Equality] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
 
     @property
     def repeats(self) -> Repeats:
@@ -93,9 +110,10 @@ class SelectTerms:
         where = self.node.args.get("where")
         found = [] if where is None else terms(where.this)
         self._note(found, self.source.conjuncts(self.clause.where, len(found)), None)
-        for (place, condition), on in zip(ons, self.clause.ons, strict=True):
+        for place, condition in ons:
             found = terms(condition)
-            self._note(found, self.source.conjuncts(on, len(found)), place)
+            span = self.clause.ons.get(place)
+            self._note(found, self.source.conjuncts(span, len(found)), place)
         for left, right, name in self.scope.using:
             place = self.scope.items.index(right)
             self.equalities.append(Equality((left, name, ""), (right, name, ""), place))
@@ -170,7 +188,7 @@ class SelectTerms:
 
     # Conditions.
 
-    def holds(self, term: Term | Equality, item: Item) -> bool:
+    def holds(self, term: Term | Equality | Choice, item: Item) -> bool:
         """Whether a condition is true wherever there is a row of an item (``Scope.holds``)."""
         return self.scope.holds(term.place, item)
 
@@ -238,6 +256,37 @@ class SelectTerms:
             equality = self._equality(term)
             if equality is not None:
                 self.equalities.append(equality)
+            elif len(term.refers.items) > 1:
+                self.choices += self._choices(term)
+
+    def _choices(self, term: Term) -> Iterator[Choice]:
+        """What a condition of several equalities says about each of its items."""
+        pairs = _alternatives(term.node)
+        columns = zip(term.refers.nodes, term.refers.columns, strict=True)
+        known = {
+            id(node): (item, name, self.source.column_text(node)) for node, (item, name) in columns
+        }
+        for item in term.refers.items if pairs else ():
+            found = [self._option(item, pair, known) for pair in pairs]
+            options = [one for one in found if one is not None]
+            if len(options) == len(pairs):
+                yield Choice(item, options, term.place)
+
+    def _option(
+        self, item: Item, pair: Sequence[exp.Expression], known: Mapping[int, Side]
+    ) -> tuple[str, Side | str] | None:
+        """A column of an item, and what it is compared with, which is not of the item."""
+        for mine, other in (pair, pair[::-1]):
+            key, side = known.get(id(mine)), known.get(id(other))
+            if key is None or key[0] is not item or (side is not None and side[0] is item):
+                continue
+            if side is not None:
+                return key[1], side
+            if isinstance(other, exp.Parameter):
+                return key[1], f"?{other.name}"
+            if isinstance(other, exp.Literal) and other.is_string:
+                return key[1], literal(other.name)
+        return None
 
     def _equality(self, term: Term) -> Equality | None:
         """``a.x = b.y`` of two items."""
@@ -252,6 +301,18 @@ class SelectTerms:
 
 
 _IN = frozenset(("IN",))
+
+
+def _alternatives(node: exp.Expression) -> list[tuple[exp.Expression, exp.Expression]]:
+    """The equalities of which one is true; none for any other condition."""
+    bare = node.unnest()
+    if isinstance(bare, exp.EQ):
+        return [(bare.this.unnest(), bare.expression.unnest())]
+    if isinstance(bare, exp.In) and not (bare.args.get("query") or bare.args.get("field")):
+        return [(bare.this, one.unnest()) for one in bare.expressions]
+    sides = [bare.this, bare.expression] if isinstance(bare, exp.Or) else []
+    found = [_alternatives(side) for side in sides]
+    return [one for side in found for one in side] if all(found) else []
 
 
 def _one_of_row(item: Item, key: str, place: tuple[int, int], query: str) -> str:

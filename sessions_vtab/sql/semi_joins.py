@@ -7,7 +7,7 @@ written; of these, whatever makes no difference to the number of requests is lef
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -22,12 +22,23 @@ class Wanted(NamedTuple):
     """The rows of an item that are wanted.
 
     Attributes:
-        key: a column of the item.
-        query: a SELECT of the values of which it has one.
+        keys: columns of the item.
+        queries: for each, a SELECT of values; a row has one of them in one of the columns.
     """
 
-    key: str
-    query: str
+    keys: Sequence[str]
+    queries: Sequence[str]
+
+    def condition(self, called: Callable[[str], str | None]) -> str:
+        """The same as an expression.
+
+        Args:
+            called: what the columns are called where it stands.
+        """
+        queries = dict.fromkeys(self.keys, "")
+        for key, query in zip(self.keys, self.queries, strict=True):
+            queries[key] += f" UNION ALL {query}" if queries[key] else query
+        return " OR ".join(f"{called(key)} IN ({query})" for key, query in queries.items())
 
 
 def wanted_of(select: SelectTerms, item: Item) -> Wanted | None:
@@ -38,16 +49,40 @@ def wanted_of(select: SelectTerms, item: Item) -> Wanted | None:
         item: one of the SELECT, or one that all of its rows are joined with.
     """
     sides = sorted(sides_of(select, item), key=lambda one: _weight(select, one[1][0]))
+    ways: list[Sequence[tuple[str, Side | str]]] = [[one] for one in sides]
+    ways += [
+        one.equalities
+        for one in select.choices
+        if one.item is item
+        and select.holds(one, item)
+        and all(item.inside(key) is not None for key, _ in one.equalities)
+    ]
     light = [one for one in select.terms if not select.names_costly(one.node)]
     # What reads sessions itself is asked again only where nothing else says which ones.
     for terms in (light, select.terms):
-        for key, other in sides:
-            copied = _Copy(replace(select, terms=terms), item, other[0])
-            if copied.narrows():
-                plain = other[0].known or "." in other[2]
-                column = other[2] if other[2] and plain else other[0].outside(other[1])
-                return Wanted(key, copied.select(column))
+        for way in ways:
+            known = replace(select, terms=terms)
+            queries = [_values(known, item, other) for _, other in way]
+            if all(queries):
+                return Wanted([key for key, _ in way], queries)
     return None
+
+
+def _values(select: SelectTerms, item: Item, other: Side | str) -> str:
+    """A SELECT of the values that a column of an item may have; '' if nothing narrows them.
+
+    Args:
+        select: what the item is joined with.
+        item: the item.
+        other: what its column is equal to.
+    """
+    if isinstance(other, str):
+        return f"SELECT {other}"
+    copied = _Copy(select, item, other[0])
+    if not (copied.narrows() and _is_plain(other)):
+        return ""
+    plain = other[0].known or "." in other[2]
+    return copied.select(other[2] if other[2] and plain else other[0].outside(other[1]))
 
 
 def is_narrowed(select: SelectTerms, item: Item) -> bool:

@@ -168,14 +168,14 @@ class FromClause:
     Attributes:
         at: index of the first token of its SELECT, UPDATE or DELETE.
         spans: of each item.
-        ons: of each ON, without the keyword.
+        ons: of each ON, without the keyword, by the place of the item to the right of its join.
         where: of WHERE, without the keyword.
         block: the SELECT; None in UPDATE and DELETE.
     """
 
     at: int
     spans: tuple[Span, ...]
-    ons: tuple[Span, ...]
+    ons: Mapping[int, Span]
     where: Span | None
     block: Block | None = None
 
@@ -242,12 +242,14 @@ class ParsedStatement:
         words = [self.tokens[mark].upper for mark in marks]
         at = words.index("FROM") if "FROM" in words else None
         ends = [*marks[1:], len(self.tokens)]
-        spans, ons = ((), ()) if at is None else self._items((marks[at] + 1, ends[at]))
+        none: tuple[tuple[Span, ...], dict[int, Span]] = (), {}
+        spans, ons = none if at is None else self._items((marks[at] + 1, ends[at]))
         where = condition_of_change(self.tokens, target, self.pairs)
         known = 1 + len(spans) == count and all(start < stop for start, stop in spans)
-        return FromClause(first, (own, *spans), ons, where) if known else None
+        moved = {place + 1: on for place, on in ons.items()}
+        return FromClause(first, (own, *spans), moved, where) if known else None
 
-    def _items(self, clause: Span) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    def _items(self, clause: Span) -> tuple[tuple[Span, ...], dict[int, Span]]:
         """The items of a FROM, and its conditions of ON."""
         first, end = clause
         marks = list(find(self.tokens, clause, self.pairs, _JOIN_ENDS))
@@ -257,7 +259,11 @@ class ParsedStatement:
             (first, 0),
             *((mark + 1, n + 1) for n, mark in enumerate(marks) if words[n] in _JOINS),
         ]
-        ons = tuple((mark + 1, ends[n + 1]) for n, mark in enumerate(marks) if words[n] == "ON")
+        ons = {
+            sum(word in _JOINS for word in words[:n]): (mark + 1, ends[n + 1])
+            for n, mark in enumerate(marks)
+            if words[n] == "ON"
+        }
         return tuple((start, ends[n]) for start, n in starts), ons
 
     def conjuncts(self, span: Span | None, count: int) -> list[Span | None]:

@@ -181,7 +181,7 @@ class _Moved:
         wanted = wanted_of(select, item)
         kept = None if wanted is not None else kept_beside(select, item)
         if wanted is not None:
-            texts.append(f"{item.inside(wanted.key)} IN ({wanted.query})")
+            texts.append(wanted.condition(item.inside))
         elif kept is not None:
             texts.append(f"{item.inside(kept.key)} IN ({kept.query})")
             yield from kept.edits

@@ -10,11 +10,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sessions_vtab.contract.predicate import Predicate, Value
-from sessions_vtab.contract.scan import Page, Scan
+from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.plan.costs import ALONE, BESIDE, Account
 from sessions_vtab.plan.lists import (
     Holder,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 
 _MOST_ACCOUNTS: Final = 1_000
+_MOST_RESTS: Final = 16
 _MOST_LISTS: Final = 8
 """Lists that are kept at a time: those of one session after the other are not wanted again."""
 
@@ -136,7 +138,7 @@ class Buyer:
         table: its table.
     """
 
-    __slots__ = ("_asked", "_bought", "_cursor", "_read_lists", "_table")
+    __slots__ = ("_asked", "_bought", "_cursor", "_read_lists", "_rest", "_table")
 
     def __init__(self, cursor: RemoteCursor, table: SourceTable) -> None:
         self._cursor = cursor
@@ -144,6 +146,7 @@ class Buyer:
         self._asked: dict[str, _PlanReads] = {}
         self._read_lists = ReadLists(cursor, table)
         self._bought: OrderedDict[Hashable, IndexedList] = OrderedDict()
+        self._rest: OrderedDict[Hashable, Recording] = OrderedDict()
 
     def offer(
         self, scan: Scan, plan_text: str, *, beside: bool, foreseen: Callable[[], int]
@@ -156,15 +159,15 @@ class Buyer:
             beside: it was started ahead, while others were under way.
             foreseen: how many further keys are certain to be asked for.
         """
-        asked = self._asked.get(plan_text)
-        if asked is None:
-            asked = self._asked[plan_text] = _PlanReads(may_be_held(scan))
+        asked = self._asked.get(plan_text) or self._begun(plan_text, scan)
         if not asked.may or scan.offset:
             return _ANYHOW
+        rows, rest = self._read_lists.rows(scan)
+        if rows and rest is not None:
+            return self._with_others(rows, rest, plan_text, beside=beside)
         asked.settle()
         asked.narrow(scan)
-        rows = self._read_lists.rows(scan)
-        if rows is not None:
+        if rest is None:
             return BoughtRead(iter([rows]))
         nothing_read = not (self._bought or self._cursor.lists_read())
         if asked.times == 1 and nothing_read and _is_one(scan) and not foreseen():
@@ -194,10 +197,35 @@ class Buyer:
 
     def rented(self, scan: Scan, plan_text: str, recording: Recording) -> None:
         """Takes note of a first read that was made before there was anything to decide."""
-        asked = self._asked[plan_text] = _PlanReads(may_be_held(scan))
+        asked = self._begun(plan_text, scan)
         if asked.may and not scan.offset:
             asked.narrow(scan)
             self._only_rented(scan, asked, beside=False).rents(recording)
+
+    def _begun(self, plan_text: str, scan: Scan) -> _PlanReads:
+        """A plan of which nothing was asked before."""
+        asked = self._asked[plan_text] = _PlanReads(may_be_held(scan))
+        return asked
+
+    def _with_others(
+        self, rows: list[Row], rest: Scan, plan_text: str, *, beside: bool
+    ) -> BoughtRead:
+        """Rows that are known, and those of keys that no list has shown.
+
+        Such a key is a literal beside a join's: no further ones are certain to be asked for, and it
+        is asked for again beside the next key.
+        """
+        key = rest.where, rest.order, rest.columns
+        known = self._rest.get(key)
+        if known is None:
+            others = self.offer(rest, plan_text, beside=beside, foreseen=lambda: 0)
+            if others.pages is not None:
+                return BoughtRead(chain([rows], others.pages))
+            if len(self._rest) >= _MOST_RESTS:
+                self._rest.popitem(last=False)[1].close()
+            known = self._rest[key] = self._cursor.recorded(rest)
+            others.rents(known)
+        return BoughtRead(chain([rows], known))
 
     def _only_rented(self, scan: Scan, asked: _PlanReads, *, beside: bool) -> BoughtRead:
         """A first read buys nothing. Its lists are looked for when there is a second one."""
@@ -209,7 +237,10 @@ class Buyer:
         """Gives up what is still being read."""
         for bought in self._bought.values():
             bought.close()
+        for known in self._rest.values():
+            known.close()
         self._bought.clear()
+        self._rest.clear()
         self._read_lists.close()
         for asked in self._asked.values():
             asked.rental = None  # It knows ``asked``, so only the cyclic collection would free it.

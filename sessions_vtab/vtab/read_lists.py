@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from sessions_vtab.contract.predicate import Field, Member, Value
+from sessions_vtab.contract.predicate import AllOf, Compare, Field, Member, Op, Predicate, Value
 from sessions_vtab.contract.scan import Row, Scan
 from sessions_vtab.plan.lists import holders, read_key
 from sessions_vtab.vtab.index import IndexedList
@@ -39,24 +39,26 @@ class ReadLists:
         self._table = table
         self._indexed: dict[object, IndexedList] = {}
 
-    def rows(self, scan: Scan) -> list[Row] | None:
-        """The rows of a read, in the order of its keys; None unless all of them are known."""
+    def rows(self, scan: Scan) -> tuple[list[Row], Scan | None]:
+        """The rows of a read that are known, in the order of its keys, and a read of the others."""
         within = scan.path.within
         if not self._cursor.lists_begun() or within is None or within.through:
-            return None
+            return [], scan
         key, *others = scan.path.keys
         values = scan.given(key) or ()
         if scan.order and len(values) > 1:
-            return None
+            return [], scan
         single = all(len(scan.given(one) or ()) == 1 for one in others)
         if not (values and single and all(isinstance(value, str) for value in values)):
-            return None
+            return [], scan
         found: dict[Value, Row] = {}
         for listed in self._lists(scan):
             found |= self._find(listed, key, values)
             if len(found) == len(values):
-                return [found[value] for value in values]
-        return None
+                break
+        rows = [found[value] for value in values if value in found]
+        rest = tuple(value for value in values if value not in found)
+        return rows, _of_others(scan, key, rest) if rest and rows else scan if rest else None
 
     def close(self) -> None:
         """Forgets what came."""
@@ -100,3 +102,17 @@ class ReadLists:
         place, wanted = self._cursor.position(key), {*values}
         rows = listed.known([Member(Field(key), values)])
         return {row[place]: row for row in rows if row[place] in wanted}
+
+
+def _of_others(scan: Scan, key: str, values: tuple[Value, ...]) -> Scan:
+    """A read of fewer keys."""
+    kept = [one for one in scan.where.terms if not _names(one, key)]
+    return replace(scan, where=AllOf((*kept, Member(Field(key), values))), shape=None)
+
+
+def _names(term: Predicate, key: str) -> bool:
+    """Whether a condition says which values a key has."""
+    match term:
+        case Compare(Field(column, None), Op.EQ) | Member(Field(column, None), negated=False):
+            return column == key
+    return False
