@@ -24,7 +24,7 @@ from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.rewrite import Rewritten, conditions_of, rewrite
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.targets import Target, assigned_columns
-from sessions_vtab.vtab.access import Access
+from sessions_vtab.vtab.access import Access, attached
 from sessions_vtab.vtab.host import Host
 from sessions_vtab.vtab.modules import ConnectionCatalog, require_definable
 from sessions_vtab.vtab.rows import OPERATIONS, PREVIEW, captured_name
@@ -255,8 +255,6 @@ class StatementRewriter:
         self, access: Access, step: Step, share: tuple[Any, ...]
     ) -> tuple[Step, tuple[Any, ...]]:
         """ATTACH of a file that may have to be opened for reading only, as a literal."""
-        from sessions_vtab.sql.attach import attached  # noqa: PLC0415  # Only here.
-
         parts = attached(step.text, tokenize(step.text))
         if parts is None or step.statement.kind.explain:
             return step, share

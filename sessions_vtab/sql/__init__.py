@@ -11,7 +11,7 @@ by itself, ``view_conditions``, ``implied``, ``limited``, ``extremes``, ``select
 ``dialects``, ``stackql``.
 
 Besides: ``fast_path`` (whether sqlglot is needed), ``json_keys``, ``row_values``, ``effect_call``,
-``splicing`` (what is put into a statement, and what is refused), ``attach``, ``dialect`` (SQLite's
+``splicing`` (what is put into a statement, and what is refused), ``dialect`` (SQLite's
 grammar for tools that ask sqlglot).
 """
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from sqlglot import exp
 
@@ -174,10 +175,12 @@ class TermsWalk(Walk):
     """Visits SELECTs with their conditions, and collects edits.
 
     Attributes:
+        words: one of them is in every statement in which there is something to do; none for any.
         edits: what is to be changed.
         selects: the names of each SELECT that was visited.
     """
 
+    words: ClassVar[frozenset[str]] = frozenset()
     edits: list[Edit] = field(default_factory=list)
     selects: dict[int, Scope] = field(default_factory=dict)
 

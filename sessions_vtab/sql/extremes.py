@@ -25,6 +25,7 @@ class ExtremesWalk(TermsWalk):
     """Writes several extremes of one table as queries of their own."""
 
     __slots__ = ()
+    words = frozenset(("MAX", "MIN"))
 
     def conditions(self, node: exp.Expression, scope: Scope, ons: Sequence[On]) -> None:
         """Looks at a SELECT of one table."""

@@ -100,6 +100,7 @@ class FirstRowsWalk(TermsWalk):
     """Limits the left side of LEFT JOIN."""
 
     __slots__ = ()
+    words = frozenset(("LIMIT",))
 
     def conditions(self, node: exp.Expression, scope: Scope, ons: Sequence[On]) -> None:
         """Looks at a SELECT with LIMIT."""

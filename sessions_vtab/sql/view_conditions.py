@@ -48,8 +48,9 @@ def with_view_conditions(source: ParsedStatement, catalog: Catalog) -> ParsedSta
         source: one statement; its parameters are ``?N`` in what is returned.
         catalog: what its names mean.
     """
+    words = {token.upper for token in source.tokens}
     for walk, times in _ROUNDS:
-        for _ in range(times):
+        for _ in range(0 if walk.words and walk.words.isdisjoint(words) else times):
             edited = _edited(source, catalog, walk)
             if edited is source:
                 break

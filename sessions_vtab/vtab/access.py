@@ -7,12 +7,17 @@ holds for the files of a source that is read-only on a connection that is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import apsw
+
+from sessions_vtab.contract.predicate import literal
+from sessions_vtab.sql.lexer import Edit, Token, TokenKind, apply, name_of
+from sessions_vtab.sql.parameters import number
+from sessions_vtab.sql.shapes import Span, find, partners
 
 Authorizer = Callable[[int, str | None, str | None, str | None, str | None], int]
 """https://sqlite.org/c3ref/set_authorizer.html"""
@@ -138,3 +143,55 @@ def _is_same(path: str, file: str) -> bool:
         return Path(path).samefile(file)
     except OSError:
         return Path(path).resolve() == Path(file).resolve()
+
+
+# ATTACH: which file, under which name (https://sqlite.org/lang_attach.html).
+
+_AS: Final = frozenset(("AS",))
+_ENDS: Final = frozenset((";", "KEY"))
+
+
+class Attached(NamedTuple):
+    """What an ATTACH statement says, as SQL expressions with numbered parameters.
+
+    Attributes:
+        file: the file's name.
+        schema: the name it is to have.
+        parameters: how many values the two take.
+    """
+
+    file: str
+    schema: str
+    parameters: int
+
+
+def attached(text: str, tokens: Sequence[Token]) -> Attached | None:
+    """The parts of an ATTACH statement; None if SQLite would not run it."""
+    first = 2 if len(tokens) > 1 and tokens[1].upper == "DATABASE" else 1
+    pairs = partners(tokens)
+    mark = next(find(tokens, (first, len(tokens)), pairs, _AS), None)
+    if mark is None or mark == first:
+        return None
+    end = next(find(tokens, (mark, len(tokens)), pairs, _ENDS), len(tokens))
+    if end <= mark + 1:
+        return None
+    numbering = number(tokens)
+    edits = numbering.edits(tokens)
+    file, schema = (
+        _expression(text, tokens, span, edits) for span in ((first, mark), (mark + 1, end))
+    )
+    return Attached(file, schema, numbering.count)
+
+
+def _expression(text: str, tokens: Sequence[Token], span: Span, edits: Sequence[Edit]) -> str:
+    """An expression; a single name is a text here."""
+    first, end = span
+    if end - first == 1 and tokens[first].kind in (TokenKind.WORD, TokenKind.QUOTED):
+        return literal(name_of(tokens[first]))
+    start, stop = tokens[first].start, tokens[end - 1].end
+    inside = [
+        Edit(one.start - start, one.end - start, one.text)
+        for one in edits
+        if start <= one.start and one.end <= stop
+    ]
+    return apply(text[start:stop], inside)
