@@ -23,7 +23,7 @@ from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.hints import Mention, Names, mentions, names_of
 from sessions_vtab.plan.costs import surely_rented
 from sessions_vtab.plan.lists import keys_asked
-from sessions_vtab.plan.plan import Decided, is_by_order, stopping_column
+from sessions_vtab.plan.plan import Decided, clauses_of, is_by_order, scan_in, stopping_column
 from sessions_vtab.vtab.looking import Look, Reached
 
 if TYPE_CHECKING:
@@ -32,17 +32,8 @@ if TYPE_CHECKING:
     from sessions_vtab.sql.occurrences import Condition
 
 
-_SCAN: Final = re.compile(
-    r"(?:SCAN|SEARCH) (\S+)(?: EXISTS)? VIRTUAL TABLE INDEX \d+:(.*?)"
-    r"(?: (?:LEFT|FULL|RIGHT)-JOIN)?",
-    re.DOTALL,
-)
-_CLAUSE: Final = re.compile(
-    r"; (?=(?:sent|stops|here|order|groups|read): |limit\b|skip\b|offset\b)"
-)
 _SHOWN: Final = 3
 """Reads of one table whose conditions are shown."""
-_VARIANT: Final = re.compile(r"; variant \d+$")
 _INTO: Final = re.compile(r"""\binto\s+[\w."`\[\]]+""", re.IGNORECASE)
 
 
@@ -197,13 +188,11 @@ def steps(planned: list[tuple[int, int, str]]) -> Iterator[PlanStep]:
 
 def parse_step(detail: str, depth: int = 0) -> PlanStep:
     """One row's detail as a step; a step that does not read a table of this package has no path."""
-    match = _SCAN.fullmatch(detail)
-    if match is None:
+    found = scan_in(detail)
+    if found is None:
         return PlanStep(detail, "", {}, depth)
-    path, *clauses = _CLAUSE.split(_VARIANT.sub("", match[2]))
-    split = (clause.partition(":") for clause in clauses)
-    clauses_by_word = {word: text.strip() for word, _, text in split}
-    return PlanStep(match[1], path, clauses_by_word, depth, match[2])
+    alias, plan_text = found
+    return PlanStep(alias, *clauses_of(plan_text), depth, plan_text)
 
 
 def _readings(

@@ -6,9 +6,10 @@ one plan whatever it is run with.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import PLAN_COLUMNS, Table
@@ -138,6 +139,34 @@ def describe(plan: Plan) -> str:
         _clause("read", _columns(plan) or "no column"),
     )
     return "; ".join(filter(None, clauses))
+
+
+_SCAN: Final = re.compile(
+    r"(?:SCAN|SEARCH) (\S+)(?: EXISTS)? VIRTUAL TABLE INDEX \d+:(.*?)"
+    r"(?: (?:LEFT|FULL|RIGHT)-JOIN)?",
+    re.DOTALL,
+)
+_CLAUSE: Final = re.compile(
+    r"; (?=(?:sent|stops|here|order|groups|read): |limit\b|skip\b|offset\b)"
+)
+_VARIANT: Final = re.compile(r"; variant \d+$")
+
+
+def scan_in(detail: str) -> tuple[str, str] | None:
+    """Alias and plan text in a row of EXPLAIN QUERY PLAN; None for scans of other tables."""
+    match = _SCAN.fullmatch(detail)
+    return None if match is None else (match[1], match[2])
+
+
+def clauses_of(plan_text: str) -> tuple[str, dict[str, str]]:
+    """The way of reading that a plan text names, and its clauses by their first word.
+
+    Args:
+        plan_text: as ``describe`` writes it; the number of a variant is left out.
+    """
+    path, *clauses = _CLAUSE.split(_VARIANT.sub("", plan_text))
+    parts = (clause.partition(":") for clause in clauses)
+    return path, {word: text.strip() for word, _, text in parts}
 
 
 class Decided(NamedTuple):

@@ -30,6 +30,7 @@ from sessions_vtab.contract.predicate import (
 )
 from sessions_vtab.contract.scan import Order, Page, Scan
 from sessions_vtab.errors import RefusedError
+from sessions_vtab.plan.plan import clauses_of
 from sessions_vtab.plan.pushdown import project
 from sessions_vtab.testing.oracle import Oracle
 
@@ -168,21 +169,6 @@ class Case:
 def sorts(path: AccessPath, order: Order) -> bool:
     """Whether a path declares an order."""
     return order.column in path.orders or (order.column in path.ascending and not order.descending)
-
-
-_WORDS: Final = re.compile(r"VIRTUAL TABLE INDEX \d+:(.*)", re.DOTALL)
-
-
-def plan_words(rows: Iterable[Sequence[Any]]) -> list[str]:
-    """The words of every scan of ours in the rows of EXPLAIN QUERY PLAN."""
-    found = (_WORDS.search(detail) for *_, detail in rows)
-    return [match[1] for match in found if match]
-
-
-def clauses_of(words: str) -> tuple[str, dict[str, str]]:
-    """The path that a plan names, and its clauses by their first word."""
-    name, _, rest = words.partition("; ")
-    return name, dict(part.partition(": ")[::2] for part in rest.split("; "))
 
 
 @contextmanager

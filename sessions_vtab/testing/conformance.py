@@ -63,7 +63,8 @@ from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.errors import SessionsError
-from sessions_vtab.testing.case import Probe, is_sent, plan_words, probes_of, recorded
+from sessions_vtab.plan.plan import scan_in
+from sessions_vtab.testing.case import Probe, is_sent, probes_of, recorded
 from sessions_vtab.testing.generated import Checker, Look, failed, paths_of
 from sessions_vtab.testing.hostile import NATIVE_TABLES
 from sessions_vtab.testing.oracle import (
@@ -298,19 +299,7 @@ class Suite:
         return checker.made
 
     def check_order(self, table: str, path: str, disturb: Callable[[], None] = lambda: None) -> int:
-        """Checks that the rows of one access path come in one order: see ``ordering``.
-
-        Args:
-            table: name of the table.
-            path: name of the path.
-            disturb: called before each statement, to change which answers are late.
-
-        Returns:
-            How many rows the path has.
-
-        Raises:
-            AssertionError: two statements have the rows in different orders.
-        """
+        """Checks that the rows of one access path come in one order: ``ordering.check_order``."""
         known = self.known[table]
         way = known.resource.capability.paths[self._place(table, path)]
         return check_order(self.connection, self.source, known, way, disturb)
@@ -354,12 +343,7 @@ class Suite:
     def check_writes(self, table: str, sample: Sample | None = None) -> None:
         """Checks what is declared of writes: see ``writing``. It writes, so it comes last.
 
-        Args:
-            table: name of the table.
-            sample: the row to write; made from one that is there unless given.
-
-        Raises:
-            AssertionError: something is wrong; the message has every finding.
+        The row is ``sample``, or made from one that is there. AssertionError has every finding.
         """
         known = self.known[table]
         found = sample or sample_of(known)
@@ -371,7 +355,7 @@ class Suite:
         """The words of every scan of ours in a statement's plan."""
         # The plan of the very text that is executed, which then is analysed once.
         rows = self.connection.execute(text, bindings, can_cache=False, explain=_QUERY_PLAN)
-        return plan_words(rows.fetchall())
+        return [found[1] for *_, detail in rows if (found := scan_in(detail)) is not None]
 
     def recorded(self) -> AbstractContextManager[list[tuple[Resource, Scan]]]:
         """Records every scan that reaches the backend while the block runs."""

@@ -32,12 +32,12 @@ from sessions_vtab.contract.predicate import (
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.tables import SCOPE_COLUMNS
 from sessions_vtab.errors import InvalidValueError, NotFoundError, RefusedError, SessionsError
+from sessions_vtab.plan.plan import clauses_of
 from sessions_vtab.testing.case import (
     Case,
     CaseCondition,
     CaseForm,
     Witness,
-    clauses_of,
     sorts,
     undeclared,
 )
