@@ -59,8 +59,7 @@ def reference_body(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         for name in ("alias", "region")
         if given.get(name) is not None
     }
-    stamp = given.get("dataset_timestamp")
-    if stamp is not None:
+    if (stamp := given.get("dataset_timestamp")) is not None:
         body["datasetTimestamp"] = milliseconds(stamp, f"{where}.dataset_timestamp")
     return body
 
@@ -162,6 +161,7 @@ def _link_rows(response: rest.Response, _: rest.Arguments) -> Iterable[rest.Row]
 # body (contract, section 1), which is another thing.
 _GONE = (rest.ResponseMatcher(404, r"^ResourceNotFound$", "type"),)
 _ONE = "/v0/sessions/{session_id}"
+_EXAMPLE = "SELECT expire_time FROM sessions WHERE session_id = 'session-6LpL'"
 
 
 def _guest(
@@ -227,10 +227,7 @@ class WhylabsBackend(rest.RestBackend):
     )
     tables = (
         rest.RestTable(
-            SESSIONS.extended(
-                *session_columns("org_id", "model_id"),
-                example="SELECT expire_time FROM sessions WHERE session_id = 'session-6LpL'",
-            ),
+            SESSIONS.extended(*session_columns("org_id", "model_id"), example=_EXAMPLE),
             "sessions/{session_id}",
             {
                 "session_id": "sessionId",
