@@ -192,6 +192,18 @@ class SelectTerms:
         """Whether a condition is true wherever there is a row of an item (``Scope.holds``)."""
         return self.scope.holds(term.place, item)
 
+    def beside(self, item: Item) -> frozenset[Item]:
+        """An item, and the others that have a row wherever it has one, as their conditions say."""
+        found = frozenset((item,))
+        for _ in self.scope.items:
+            found |= frozenset(
+                one
+                for term in self.terms
+                if any(self.holds(term, known) for known in found)
+                for one in items_that_are_there(term)
+            )
+        return found
+
     def is_understood(self, refers: References) -> bool:
         """Whether each name means the same in a view, or is refused by SQLite there.
 

@@ -7,7 +7,7 @@ written; of these, whatever makes no difference to the number of requests is lef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.sql.names import Item
-from sessions_vtab.sql.select_terms import SelectTerms, Side, Term, is_text
+from sessions_vtab.sql.select_terms import Equality, SelectTerms, Side, Term, is_text
 
 
 class Wanted(NamedTuple):
@@ -92,11 +92,17 @@ def is_narrowed(select: SelectTerms, item: Item) -> bool:
 
 def sides_of(select: SelectTerms, item: Item) -> Iterator[tuple[str, Side]]:
     """The keys of an item, each with a column that it equals in every row it is part of."""
-    pairs = [(one.left, one.right) for one in select.equalities if select.holds(one, item)]
+    there = select.beside(item)
+    pairs = [(one.left, one.right) for one in select.equalities if _hold(select, one, there)]
     pairs += [(right, left) for left, right in pairs]
     for key in dict.fromkeys(left[1] for left, _ in pairs if left[0] is item):
         if item.inside(key) is not None:
             yield from ((key, other) for other in _equal(item, key, pairs))
+
+
+def _hold(select: SelectTerms, term: Term | Equality, there: Iterable[Item]) -> bool:
+    """Whether a condition is true wherever some items have a row."""
+    return any(select.holds(term, one) for one in there)
 
 
 def _equal(item: Item, key: str, pairs: Sequence[tuple[Side, Side]]) -> Iterator[Side]:
@@ -137,7 +143,8 @@ class _Copy:
         self._select = select
         self._item = item
         self._other = other
-        self._equalities = [one for one in select.equalities if select.holds(one, item)]
+        self._there = select.beside(item)
+        self._equalities = [one for one in select.equalities if _hold(select, one, self._there)]
         usable = [one for one in select.terms if self._is_usable(one)]
         links = [one.refers.items for one in usable]
         links += [frozenset((one.left[0], one.right[0])) for one in self._equalities]
@@ -159,7 +166,7 @@ class _Copy:
         """Whether rows of the others meet a condition wherever a row of the item is beside them."""
         refers, item = term.refers, self._item
         return (
-            self._select.holds(term, item)
+            _hold(self._select, term, self._there)
             and refers.certain
             and bool(refers.items)
             and item not in refers.items
@@ -170,7 +177,7 @@ class _Copy:
 
     def _is_cheap(self, item: Item) -> bool:
         """Whether an item is read without a request for each session, and may be read twice."""
-        beside = self._select.scope.comes_with(item, self._item)
+        beside = any(self._select.scope.comes_with(item, one) for one in self._there)
         cheap = beside and not self._select.is_costly(item)
         return cheap and self._select.can_be_read_twice(item)
 

@@ -39,6 +39,14 @@ OF_KEYS = {
         "SELECT v.session_name, k.id, u.id FROM {v} v RIGHT JOIN temp.keys k ON v.session_id = k.id"
         " LEFT JOIN temp.users u ON u.id = v.session_id"
     ),
+    "by way of the right side of a LEFT JOIN": (
+        "SELECT v.session_name, k.id FROM temp.keys k LEFT JOIN {{live_events}} e ON e.session_id = k.id"
+        " LEFT JOIN {v} v ON v.session_id = e.session_id"
+    ),
+    "WHERE about the right side of a LEFT JOIN": (
+        "SELECT v.session_name, k.id FROM {v} v LEFT JOIN temp.keys k ON v.session_id = k.id"
+        " WHERE k.kind IN ('new', 'old')"
+    ),
     "a subquery": (
         "SELECT v.n, k.id FROM (SELECT session_id, count(*) AS n FROM {v} GROUP BY 1) v"
         " RIGHT JOIN temp.keys k ON v.session_id = k.id"
