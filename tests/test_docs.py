@@ -193,6 +193,22 @@ def test_every_file_of_the_architecture_exists() -> None:
     ] == []
 
 
+def test_what_the_architecture_names_in_a_file_is_defined_there() -> None:
+    """Names in parentheses are those of the file that was named last: a.py takes it (`_hint`)."""
+    named, path = [], ""
+    for file, names in re.findall(r"`([\w/]+\.py)`|\(((?:`[\w.]+`(?:, )?)+)\)", ARCHITECTURE):
+        path = file or path
+        named += [(path, name.rpartition(".")[2]) for name in re.findall(r"`([\w.]+)`", names)]
+
+    assert len(named) > 10
+    assert [
+        one
+        for one in named
+        if not one[1].endswith("py")
+        and not re.search(rf"(?:def|class) {one[1]}\b", (PACKAGE / one[0]).read_text("utf-8"))
+    ] == []
+
+
 def test_the_architecture_has_the_layers_that_are_enforced() -> None:
     _, _, part = ARCHITECTURE.partition("## Which module may import which")
     lines = re.findall(r"^\d+\. (.*)$", part, re.MULTILINE)
