@@ -7,7 +7,7 @@ aliases come before the SELECTs around it. What cannot be decided is None.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -299,6 +299,19 @@ class Scope:
         return at < end and (
             item.side in {"LEFT", "FULL"} or any(one.side in _BOTH for one in joined)
         )
+
+    def nulled_without(self, place: int | None, item: Item) -> Iterator[frozenset[Item]]:
+        """The items that are NULLs where a join on the right of an item misses a row of it.
+
+        Args:
+            place: as for ``holds``: joins from there on are not looked at.
+            item: as for ``holds``.
+        """
+        at = self.items.index(item) if item in self.items else len(self.items)
+        end = len(self.items) if place is None else place
+        for later in range(at + 1, end):
+            if self.items[later].side in _BOTH:
+                yield frozenset(self.items[:later])
 
     def comes_with(self, other: Item, item: Item) -> bool:
         """Whether every row of the result with a row of an item has one of another item, too.

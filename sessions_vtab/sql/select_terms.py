@@ -204,6 +204,16 @@ class SelectTerms:
             )
         return found
 
+    def stays_false(self, term: Term, item: Item) -> bool:
+        """Whether a condition that is not true of a row of an item is not without the row, either.
+
+        A RIGHT or FULL JOIN that no longer finds the row has NULLs in place of all on its left.
+        """
+        return all(
+            term.refers.items.isdisjoint(nulls) or not nulls.isdisjoint(items_that_are_there(term))
+            for nulls in self.scope.nulled_without(term.place, item)
+        )
+
     def is_understood(self, refers: References) -> bool:
         """Whether each name means the same in a view, or is refused by SQLite there.
 

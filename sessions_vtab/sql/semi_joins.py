@@ -172,6 +172,7 @@ class _Copy:
             and item not in refers.items
             # In another query the name of an outer column could be one of its own.
             and not (refers.outer and item.derived is not None)
+            and self._select.stays_false(term, item)
             and self._select.repeats.condition(term.node)
         )
 

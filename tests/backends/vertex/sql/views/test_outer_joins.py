@@ -111,6 +111,14 @@ KEPT = [
         "SELECT v.name, k.id FROM temp.users u LEFT JOIN {events} v ON v.session_id = u.id"
         " RIGHT JOIN temp.keys k ON (v.session_id IN (SELECT id FROM temp.keys)) IS NOT TRUE"
     ),
+    (
+        "SELECT v.name, d.id FROM {events} v JOIN temp.keys k ON v.session_id = k.id"
+        " RIGHT JOIN temp.keys d ON v.session_id = d.id WHERE k.kind IS NULL"
+    ),
+    (
+        "SELECT v.name, d.id FROM {events} v JOIN temp.keys k ON v.session_id = k.id"
+        " FULL JOIN temp.keys d ON v.session_id = d.id JOIN temp.users u ON k.kind IS NOT 'new'"
+    ),
     "SELECT (SELECT count(*) FROM {events} v RIGHT JOIN temp.keys k ON v.session_id = o.id) FROM temp.keys o",
 ]
 
