@@ -49,8 +49,11 @@ def with_view_conditions(source: ParsedStatement, catalog: Catalog) -> ParsedSta
         catalog: what its names mean.
     """
     words = {token.upper for token in source.tokens}
+    longest = _LONGEST + 4 * len(source.text)
     for walk, times in _ROUNDS:
         for _ in range(0 if walk.words and walk.words.isdisjoint(words) else times):
+            if len(source.text) > longest:
+                return source
             edited = _edited(source, catalog, walk)
             if edited is source:
                 break
@@ -289,3 +292,7 @@ class _Moved:
 _ROUNDS: Final = ((ExtremesWalk, 1), (ImpliedWalk, 3), (FirstRowsWalk, 1), (_ViewWalk, 4))
 """What is done how often: what is implied for a subquery says something about those in it, and a
 condition that was made of a view names that view again."""
+
+_LONGEST: Final = 12_000
+"""Characters, besides those of the statement, from which on it is not read once more: what each
+round says of many joins may name all that the one before has said."""

@@ -426,3 +426,18 @@ def test_limit_ends_the_reading_of_the_left_side() -> None:
     assert made.startswith('WITH "_once_5" AS MATERIALIZED (SELECT "name", ')
     assert limited in made
     assert made.endswith(" WHERE s.user_id = ?1 ORDER BY s.name DESC LIMIT ?2 OFFSET 3")
+
+
+MANY_JOINS = (
+    "WITH w AS (SELECT session_id, 1 AS n FROM sessions EXCEPT SELECT session_id, 1 FROM turns)"
+    " SELECT * FROM (SELECT session_id, 1 AS n FROM sessions EXCEPT SELECT session_id, 1 FROM events) a"
+    " FULL JOIN turns b ON a.session_id = b.session_id AND a.session_id IN (SELECT session_id FROM turns)"
+    " RIGHT JOIN w c ON a.n IS 1 AND a.session_id = c.session_id"
+    " AND NOT (c.session_id IN (SELECT q.session_id FROM sessions q WHERE q.user_id = 'ann'))"
+    " RIGHT JOIN events d ON a.session_id = d.session_id WHERE a.session_id = 'x'"
+)
+
+
+def test_what_is_said_of_many_joins_does_not_grow_without_end() -> None:
+    """Each round may name all that the one before has said: four made 60 000 characters, in 5 s."""
+    assert len(_made(MANY_JOINS, FANS_OUT)) < 30_000
