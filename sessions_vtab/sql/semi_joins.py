@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlglot import exp
 
 from sessions_vtab.contract.model import ColumnType
-from sessions_vtab.sql.names import Item
+from sessions_vtab.sql.names import Catalog, Item, renamed_columns
 from sessions_vtab.sql.select_terms import Equality, SelectTerms, Side, Term, is_text
 
 
@@ -59,27 +59,37 @@ def wanted_of(select: SelectTerms, item: Item) -> Wanted | None:
     ]
     light = [one for one in select.terms if not select.names_costly(one.node)]
     # What reads sessions itself is asked again only where nothing else says which ones.
-    for terms in (light, select.terms):
+    for terms, weakly in ((light, False), (select.terms, False), (select.terms, True)):
+        if weakly and _is_told(select, item):
+            break
         for way in ways:
             known = replace(select, terms=terms)
-            queries = [_values(known, item, other) for _, other in way]
+            queries = [_values(known, item, other, weakly) for _, other in way]
             if all(queries):
                 return Wanted([key for key, _ in way], queries)
     return None
 
 
-def _values(select: SelectTerms, item: Item, other: Side | str) -> str:
+def _is_told(select: SelectTerms, item: Item) -> bool:
+    """Whether values are given to a column that tells an item's sessions apart."""
+    columns = {name for one in select.terms for owner, name in one.refers.columns if owner is item}
+    keys = {name.lower() for name in columns if _tells_sessions(select, item, name)}
+    return select.is_named(item, keys)
+
+
+def _values(select: SelectTerms, item: Item, other: Side | str, weakly: bool) -> str:
     """A SELECT of the values that a column of an item may have; '' if nothing narrows them.
 
     Args:
         select: what the item is joined with.
         item: the item.
         other: what its column is equal to.
+        weakly: a query that reads every session will do, if it leaves out some of their rows.
     """
     if isinstance(other, str):
         return f"SELECT {other}"
     copied = _Copy(select, item, other[0])
-    if not (copied.narrows() and _is_plain(other)):
+    if not (copied.narrows(weakly=weakly) and _is_plain(other)):
         return ""
     plain = other[0].known or "." in other[2]
     return copied.select(other[2] if other[2] and plain else other[0].outside(other[1]))
@@ -182,25 +192,38 @@ class _Copy:
         cheap = beside and not self._select.is_costly(item)
         return cheap and self._select.can_be_read_twice(item)
 
-    def narrows(self) -> bool:
-        """Whether it leaves out values, so that it is worth being asked."""
+    def narrows(self, *, weakly: bool) -> bool:
+        """Whether it leaves out values, so that it is worth being asked (``_values``)."""
         other = self._other
         if not self._select.can_be_read_twice(other):
             return False
         alone = [one for one in self._terms if len(one.refers.items) == 1]
-        if not self._select.is_costly(other) or other.body is not None:
-            return bool(alone) or any(map(self._may_be_few, self._items))
+        few = any(map(self._may_be_few, self._items))
+        if not self._select.is_costly(other):
+            return bool(alone) or few
         if len(self._items) > 1 and any(other not in one.refers.items for one in alone):
             return True
-        keys = _keys(other)
+        if other.body is not None and (few or (weakly and (alone or other.body.find(exp.Where)))):
+            return True
         return any(
-            name in keys for one in alone for item, name in one.refers.columns if item is other
+            _tells_sessions(self._select, item, name)
+            for one in alone
+            for item, name in one.refers.columns
+            if item is other
         )
 
     def _may_be_few(self, item: Item) -> bool:
         """Whether an item may have few rows without any condition on it."""
-        whole = item.body is not None and item.body.find(exp.Where, exp.Limit) is None
-        return not (item.known or (whole and self._select.is_costly(item)))
+        if item.known or item.body is None or not self._select.is_costly(item):
+            return not item.known
+        if item.body.find(exp.Limit) is not None:
+            return True
+        inner = _read_by(self._select.catalog, item.body)
+        return any(
+            inner is None or one.name.lower() in _keys(inner)
+            for where in item.body.find_all(exp.Where)
+            for one in where.find_all(exp.Column)
+        )
 
     def select(self, column: str) -> str:
         """The subquery.
@@ -227,6 +250,27 @@ class _Copy:
             for (item, name), node in columns
         ]
         return self._select.source.renamed(term.span, names)
+
+
+def _tells_sessions(select: SelectTerms, item: Item, column: str) -> bool:
+    """Whether a condition on a column of a costly item may spare reading all its sessions."""
+    if item.body is None:
+        return column in _keys(item)
+    inner = _read_by(select.catalog, item.body)
+    names = {one.alias_or_name.lower(): one.unalias() for one in item.body.unnest().expressions}
+    made = names.get(column.lower(), exp.column(column))
+    return inner is None or made.name.lower() in _keys(inner)
+
+
+def _read_by(catalog: Catalog, body: exp.Expression) -> Item | None:
+    """The one table or view that a query reads; None where that is not followed."""
+    query = body.unnest()
+    table = query.args["from_"].this if query.args.get("from_") is not None else None
+    if not isinstance(table, exp.Table) or query.args.get("joins") or renamed_columns(body):
+        return None
+    called = table.db or None, table.name
+    inner = Item(None, ours=catalog.resolve(*called), view=catalog.view(*called))
+    return inner if inner.known else None
 
 
 def _keys(item: Item) -> frozenset[str]:

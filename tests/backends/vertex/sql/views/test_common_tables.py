@@ -129,3 +129,44 @@ def test_a_query_with_a_name_has_the_rows_of_plain_tables(own, fresh, sql):
     ours, plain = texts(sql)
 
     assert same(fresh.ask(ours), own.connection.execute(plain).fetchall())
+
+
+# Each wants one session: what says little about the sessions that it reads is not asked for them.
+COUNTED = "(SELECT session_id, author, count(*) AS n FROM {{{{events}}}}{where} GROUP BY 1, 2)"
+ONE = "x.session_id = '{one}'"
+OF_ONE = {
+    "a condition on its groups": (
+        "SELECT x.session_name, b.n FROM {v} x JOIN "
+        + COUNTED.format(where="")
+        + f" b ON b.session_id = x.session_id WHERE {ONE} AND b.author = 'user'"
+    ),
+    "a condition in it": (
+        "SELECT x.session_name, b.n FROM {v} x LEFT JOIN "
+        + COUNTED.format(where=" WHERE author = 'user'")
+        + f" b ON b.session_id = x.session_id WHERE {ONE} AND b.n > 0"
+    ),
+    "twice": (
+        "WITH w AS (SELECT session_id, author FROM {{events}}) SELECT x.author, v.session_name"
+        " FROM w x JOIN w b ON b.session_id = x.session_id"
+        " JOIN {v} v ON v.session_id = x.session_id"
+        f" WHERE {ONE} AND b.author = 'user'"
+    ),
+    "twice, with a condition in it": (
+        "WITH w AS (SELECT session_id, author FROM {{events}} WHERE author = 'user')"
+        " SELECT x.author, v.session_name FROM w x JOIN w b ON b.session_id = x.session_id"
+        " JOIN {v} v ON v.session_id = x.session_id"
+        f" WHERE {ONE} AND b.author = 'user'"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*VIEWS, "events"])
+@pytest.mark.parametrize("shape", OF_ONE)
+def test_what_is_joined_with_one_session_reads_that_session(own, fresh, shape, name):
+    (one,) = own.connection.execute("SELECT min(id) FROM temp.keys").fetchone()
+    ours, plain = texts(OF_ONE[shape].format(v=f"{{{name}}}", one=one))
+
+    rows = fresh.ask(ours)
+
+    assert len(fresh.log) <= 2 * 1 + 3
+    assert same(rows, own.connection.execute(plain).fetchall())
