@@ -36,6 +36,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure() -> None:
+    # Commands that a test starts write into pipes as they do for users: not each line at once.
+    os.environ.pop("PYTHONUNBUFFERED", None)
     if sys.dont_write_bytecode:
         _keep_bytecode_in_the_cache()
 

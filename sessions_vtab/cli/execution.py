@@ -283,13 +283,13 @@ class ScriptSession:
                 yield
         except UnicodeEncodeError as error:
             raise Failed(f"Error: {unwritable(error)}") from None
-        except (Failed, KeyboardInterrupt) as error:
-            self._stream.flush()
-            if isinstance(error, KeyboardInterrupt):
-                raise
+        except Failed as error:
             where = f" in {self._name}, line {statement.line}, statement {number}"
             where = where if self._name else ""
             raise Failed(f"Error{where}: {error}") from error.__cause__
+        finally:
+            # Who reads a pipe has each answer when it is complete, and before an error.
+            self._stream.flush()
 
     def _end(self, text: str) -> None:
         """A transaction that is still open would be rolled back without a word."""
