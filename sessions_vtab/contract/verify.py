@@ -120,6 +120,8 @@ def _of_writes(table: Table, capability: Capability, backend: Backend) -> Iterat
         if name not in table.positions and name not in _ACTIONS:
             near = did_you_mean(name, (*table.names, *_ACTIONS))
             yield f"writes.hints: {name} is neither a column nor an action.{near}"
+        elif name in writes.insert & writes.update:
+            yield f"writes.hints: {name} can be inserted and updated, so its hint is never shown."
     written = writes.insert or writes.update or writes.delete
     method = "send" if backend.transaction is None else "apply"
     if written and getattr(type(backend), method) is getattr(Backend, method):

@@ -301,6 +301,14 @@ def test_functions_under_the_name_that_holds_them_later() -> None:
             "writes.required names votes, which writes.insert does not have",
         ),
         (capability(writes=Writes(hints={"delet": "x"})), "Did you mean delete"),
+        (
+            capability(
+                writes=Writes(
+                    insert=frozenset(("id",)), update=frozenset(("id",)), hints={"id": "x"}
+                )
+            ),
+            "its hint is never shown",
+        ),
         (capability(writes=Writes(frozenset(("owner",)))), r"no method send\(\)"),
     ],
 )

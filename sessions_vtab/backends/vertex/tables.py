@@ -156,7 +156,7 @@ def _fact(fact: agent_events.Fact) -> rest.OfPage[rest.RestFrame, rest.Value]:
     return rest.OfPage(lambda items, frame: [fact.read(one) for one in _documents(items, frame)])
 
 
-_SESSION_FIELDS: Final[Mapping[str, rest.Getter[rest.RestFrame]]] = {
+_SESSION_FIELDS: Final[Mapping[str, str | rest.Getter[rest.RestFrame]]] = {
     "session_id": rest.OfPage(_ids),
     "next_page_token": rest.OfPage(_next_token),
     "user_id": _text("userId"),
@@ -167,15 +167,19 @@ _SESSION_FIELDS: Final[Mapping[str, rest.Getter[rest.RestFrame]]] = {
     "update_time": rest.time_of("updateTime", required=True),
     "expire_time": rest.time_of("expireTime"),
 }
-# Events have no number that grows; their list's order is one only while it is read.
-_EVENT_FIELDS: Final[Mapping[str, rest.Getter[rest.RestFrame]]] = {
-    "event_id": rest.OfPage(_ids),
-    "next_page_token": rest.OfPage(_next_token),
+_OF_EVENT: Final[Mapping[str, rest.Getter[rest.RestFrame]]] = {
     "timestamp": rest.time_of("timestamp", required=True),
     "author": _text("author"),
+    "invocation_id": _text("invocationId"),
+}
+"""Columns of ``events`` that ``event_parts`` has, too."""
+# Events have no number that grows; their list's order is one only while it is read.
+_EVENT_FIELDS: Final[Mapping[str, str | rest.Getter[rest.RestFrame]]] = {
+    "event_id": rest.OfPage(_ids),
+    "next_page_token": rest.OfPage(_next_token),
+    **_OF_EVENT,
     "content": _object("content"),
     "text": lambda item, _: agent_events.text_of(item.get("content")),
-    "invocation_id": _text("invocationId"),
     "actions": _object("actions"),
     "error_code": _text("errorCode"),
     "error_message": _text("errorMessage"),
@@ -189,8 +193,6 @@ _ENGINE_FIELDS: Final[Mapping[str, str | rest.Getter[rest.RestFrame]]] = {
     "create_time": "createTime",
     "update_time": "updateTime",
 }
-_OF_EVENT = ("timestamp", "author", "invocation_id")
-"""Columns of ``event_parts`` that are those of the event."""
 
 
 def parts_in(item: rest.Item, frame: rest.RestFrame, event_name: str) -> Iterator[rest.Item]:
@@ -199,7 +201,7 @@ def parts_in(item: rest.Item, frame: rest.RestFrame, event_name: str) -> Iterato
     parts = held.get("parts", []) if isinstance(held, dict) else []
     if not isinstance(parts, list):
         raise frame.wrong("content.parts", "a list")
-    of_event = {name: _EVENT_FIELDS[name](item, frame) for name in _OF_EVENT} if parts else {}
+    of_event = {name: read(item, frame) for name, read in _OF_EVENT.items()} if parts else {}
     for number, part in enumerate(parts):
         if not isinstance(part, dict):
             raise frame.wrong(f"content.parts[{number}]", "an object")
@@ -288,6 +290,7 @@ EVENT_BODY: Final[Mapping[str, str | rest.Sent]] = {
     "raw_event": rest.Sent("rawEvent", _object_sent),
 }
 _LASTING = tuple(SESSION_BODY)
+_CHANGEABLE = tuple(name for name in _LASTING if name != "user_id")
 _EVENT_INSERT = tuple(name for name in EVENT_BODY if name != "name")
 
 
@@ -369,7 +372,7 @@ def _sessions(every: str, one: str, name: str) -> rest.RestTable:
         insert=rest.Insert(
             f"POST {every}", columns=(*SCOPE, "session_id", *_LASTING), required=("user_id",)
         ),
-        update=rest.Update(f"PATCH {one}", columns=(*_LASTING, "update_mask")),
+        update=rest.Update(f"PATCH {one}", columns=(*_CHANGEABLE, "update_mask")),
         delete=rest.Delete(f"DELETE {one}", done=_NO_SESSION),
         hints={
             "user_id": "A session's user cannot be changed; insert a new session for another user."

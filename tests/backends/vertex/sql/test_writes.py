@@ -223,6 +223,14 @@ class TestWithoutReturning:
             {"displayName": "D"},
         )
 
+    def test_an_update_of_the_user_is_refused_with_the_hint(self, db):
+        db.fill(1)
+
+        with pytest.raises(UnsupportedError, match="insert a new session for another user"):
+            db.ask("UPDATE sessions SET user_id = 'bob', display_name = 'D'")
+
+        assert sent(db) == []
+
     def test_an_update_to_the_same_values_sends_nothing(self, db):
         db.fill(1)
 
