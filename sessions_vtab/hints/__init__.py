@@ -227,8 +227,10 @@ def _ambiguous(match: re.Match[str], sql: str, names: Names) -> Problem:
     return Problem(f"More than one table has a column {name}.", hint, name)
 
 
-def _syntax(match: re.Match[str], _sql: str, _names: Names) -> Problem:
+def _syntax(match: re.Match[str], sql: str, names: Names) -> Problem:
     word = match[1]
+    if word == ";":  # As typed, or put there: what stands before it is not whole.
+        return _incomplete(match, sql, names)
     hint = did_you_mean(word, _WORDS).strip() if word.upper() not in _WORDS else ""
     return Problem(f"Syntax error near {word!r}.", hint, word)
 
@@ -274,8 +276,8 @@ def place_of(word: str, sql: str, offset: int) -> int | None:
         offset: SQLite's place in the statement that it was given, in bytes of UTF-8; -1 for none.
     """
     start = len(sql.encode()[:offset].decode(errors="ignore")) if offset >= 0 else None
-    if not word:
-        return start
+    if not word:  # What is missing at the end has no place.
+        return start if start is not None and start < len(sql.rstrip("; \n")) else None
     if start is not None and sql[start : start + len(word)].lower() == word.lower():
         return start
     match = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", sql, re.IGNORECASE)

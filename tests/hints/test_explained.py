@@ -195,6 +195,8 @@ def test_sqlites_own_words_come_first_then_the_place_then_the_hint(
     ("sql", "what", "hint"),
     [
         ("SELECT * FROM sessions WHERE", "ends too early after 'WHERE'", "closing bracket"),
+        ("SELECT * FROM sessions WHERE;", "ends too early after 'WHERE'", "closing bracket"),
+        ("EXPLAIN SELECT * FROM sessions WHERE", "ends too early after 'WHERE'", "closing bracket"),
         ("INSERT INTO sessions(user_id) VALUES (1", "ends too early after '(1'", "missing?"),
         ("SELECT 'abc FROM sessions", "What begins with ' here has no closing '.", "twice: ''."),
         ('SELECT "abc', 'What begins with " here has no closing ".', 'twice: "".'),
