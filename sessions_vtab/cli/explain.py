@@ -18,18 +18,20 @@ from sessions_vtab.contract.predicate import (
     AllOf,
     AnyOf,
     Compare,
+    Field,
     Member,
     Nothing,
     Null,
     Op,
     Predicate,
     Rule,
+    conjuncts,
 )
 from sessions_vtab.contract.predicate import fields as fields_of
 from sessions_vtab.contract.write import Request
 from sessions_vtab.plan.lists import keys_asked
-from sessions_vtab.plan.plan import Decided
-from sessions_vtab.plan.pushdown import project, refusal
+from sessions_vtab.plan.plan import Decided, is_by_order
+from sessions_vtab.plan.pushdown import handed_over, refusal
 from sessions_vtab.vtab.looking import Reached
 
 if TYPE_CHECKING:
@@ -233,15 +235,19 @@ def reasons(reading: TableReading) -> Iterator[tuple[str, Rule]]:
     if path is None:
         return
     left = [one._replace(rule=_with_values(one, reading.reached)) for one in reading.decided]
+    given = tuple(left)
     rules: dict[Condition, list[Rule]] = {}
-    # Those that SQLite is known to offer first: the others take what is left of their columns.
+    # Those that SQLite is known to offer first: the others take what is left of their columns. Two
+    # that are alike are offered alike.
     for condition in sorted(conditions, key=lambda one: one.role != "offered"):
-        mine = [one for one in left if _is_of(one, condition)]
+        mine = _offers_of(
+            condition, given if condition.role == "offered" and condition.predicate else left
+        )
         left = [one for one in left if one not in mine]
         offered = [one.rule for one in mine] or [condition.rule or Rule.SQLITE]
         alone = condition.role == "here" and condition.rule is Rule.OUTER_JOIN
-        handed = condition.rule if alone else _by_text(condition, path)
-        rules[condition] = offered if handed is None else [handed]
+        handed = [Rule.OUTER_JOIN] if alone else _by_text(condition, path, reading)
+        rules[condition] = handed or offered
     for condition in conditions:
         for rule in dict.fromkeys(rules[condition]):
             yield condition.text, rule
@@ -257,7 +263,7 @@ def checked_here(reading: TableReading) -> Iterator[tuple[str, str]]:
         rules.setdefault(text, []).append(rule)
     for text, found in rules.items():
         if Rule.PART in found:
-            yield text, "a part of it is sent"
+            yield text, "a part of it is sent" if Rule.ORDER not in found else "the rest of it"
         elif not any(rule.sent for rule in found) and found != [Rule.LATER]:
             yield text, _words(text, found[0], reading)
 
@@ -274,16 +280,34 @@ def _words(text: str, rule: Rule, reading: TableReading) -> str:
     return f"the API supports only {', '.join(sorted(ops))}" if ops else rule.says
 
 
-def _by_text(condition: Condition, path: AccessPath) -> Rule | None:
+def _by_text(condition: Condition, path: AccessPath, reading: TableReading) -> list[Rule]:
     """What the path makes of a condition that the statement rewriter hands over, if it does."""
     predicate = condition.predicate
     if predicate is None or condition.role not in {"pushed", "narrowed"}:
-        return None
+        return []
     refused = refusal(predicate, path)
     if refused is not None:
-        return refused
-    whole = condition.role == "pushed" and project(predicate, path) == predicate
-    return Rule.TEXT if whole else Rule.PART
+        return [refused]
+    taken = handed_over(predicate, path)
+    asked = _asked(reading.reached)
+    if asked is not None and asked.isdisjoint(fields_of(taken)):
+        return [Rule.VALUE]
+    terms = list(conjuncts(taken))
+    columns = [next(fields_of(one), Field("")).column for one in terms]
+    ordered = {column for column in columns if is_by_order(path, column)}
+    met = ordered & {reading.stops.partition(" ")[0]}
+    if not met and ordered.issuperset(columns):
+        return [Rule.OTHER_ORDER]
+    whole = condition.role == "pushed" and terms == list(conjuncts(predicate)) and met == ordered
+    handed = [Rule.TEXT if whole else Rule.PART] if not whole or ordered < set(columns) else []
+    return [*handed, Rule.ORDER] if met else handed
+
+
+def _offers_of(condition: Condition, offers: Sequence[Decided]) -> list[Decided]:
+    """The offers that SQLite makes of a condition: of several alike, those with its values."""
+    mine = [one for one in offers if _is_of(one, condition)]
+    text = condition.text.lower()
+    return [one for one in mine if one.value.lower() in text] or mine
 
 
 def _is_of(one: Decided, condition: Condition) -> bool:
@@ -313,13 +337,18 @@ def _offers(predicate: Predicate, one: Decided) -> bool:
 
 def _with_values(one: Decided, reached: Sequence[Reached]) -> Rule:
     """The rule, seen with the values: one that may not be compared is not sent after all."""
-    if one.rule not in {Rule.KEY, Rule.FILTER, Rule.EXACT_FILTER} or not reached:
+    asked = _asked(reached)
+    if one.rule not in {Rule.KEY, Rule.FILTER, Rule.EXACT_FILTER, Rule.ORDER} or asked is None:
         return one.rule
+    return one.rule if one.column in {field.column for field in asked} else Rule.VALUE
+
+
+def _asked(reached: Sequence[Reached]) -> set[Field] | None:
+    """What the reads compare; None if they are not known, or there is nothing to be asked."""
     asked = [read.scan.where for read in reached]
-    if any(isinstance(where, Nothing) for where in asked):
-        return one.rule
-    sent = {field.column for where in asked for field in fields_of(where)}
-    return one.rule if one.column in sent else Rule.VALUE
+    if not asked or any(isinstance(where, Nothing) for where in asked):
+        return None
+    return {field for where in asked for field in fields_of(where)}
 
 
 # How many requests.

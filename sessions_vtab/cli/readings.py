@@ -16,14 +16,20 @@ from typing import TYPE_CHECKING, Any, Final
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.predicate import BINARY, Compare, Member, Predicate, literal, to_sql
-from sessions_vtab.contract.predicate import fields as fields_of
 from sessions_vtab.contract.scan import Order, Scan
 from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.hints import Mention, Names, mentions, names_of
 from sessions_vtab.plan.costs import surely_rented
 from sessions_vtab.plan.lists import keys_asked
-from sessions_vtab.plan.plan import Decided, clauses_of, is_by_order, scan_in, stopping_column
+from sessions_vtab.plan.plan import (
+    Decided,
+    clauses_of,
+    compared_in,
+    scan_in,
+    split,
+    stopping_column,
+)
 from sessions_vtab.vtab.looking import Look, Reached
 
 if TYPE_CHECKING:
@@ -205,13 +211,14 @@ def _readings(
     outer, left = "", {called: list(several) for called, several in conditions.items()}
     for step, target in found:
         known = groups[step.plan_text].pop(0) if groups.get(step.plan_text) else ()
-        known = tuple({one.requests: one for one in known}.values())  # Each is made once.
         reading = TableReading(step, target, reached=known, partial=started.partial)
         if target.path is not None:
             # A table that has a prefix and no alias is called by its name alone in the text.
             called = step.alias.lower()
             called = called if called in left else called.rpartition(".")[2]
             reading = _said(reading, look)
+            once = tuple({one.requests: one for one in known}.values())  # Each is made once.
+            reading = replace(reading, reached=once)
             own = _own(left.get(called, []), reading.decided)
             reading = _asked(replace(reading, conditions=tuple(own)), target.path, outer)
             outer = target.label
@@ -288,7 +295,7 @@ def _said(reading: TableReading, look: Look) -> TableReading:
     if len(spoken) == 1:
         sent, stops = next(iter(spoken))
     if reading.reached:
-        terms = [_values_of(one.scan, met=stops != "") for one in reading.reached]
+        terms = [_values_of(one.scan) for one in reading.reached]
         sent = _any_of(text for text, _ in terms)
         stops = _any_of(text for _, text in terms)
     return replace(
@@ -299,17 +306,12 @@ def _said(reading: TableReading, look: Look) -> TableReading:
     )
 
 
-def _values_of(scan: Scan, *, met: bool) -> tuple[str, str]:
+def _values_of(scan: Scan) -> tuple[str, str]:
     """The conditions of a read that go out, and those that its order meets."""
-    columns = [name for term in scan.where.terms for name in _columns(term)]
-    stops = stopping_column(scan.path, columns, scan.order) if met else None
-    sent, order = [], []
-    for term in scan.where.terms:
-        names = set(_columns(term))
-        if not any(is_by_order(scan.path, name) for name in names):
-            sent.append(to_sql(_plain(term)))
-        elif stops in names:
-            order.append(to_sql(_plain(term)))
+    stops = stopping_column(scan.path, compared_in(scan.where), scan.order)
+    taken, ordered = split(scan.where.terms, scan.path)
+    sent = [to_sql(_plain(term)) for term in taken]
+    order = [to_sql(_plain(term)) for term in ordered if term.field.column == stops]
     sent += [f"{name} = {literal(v)}" for name, v in scan.parameters.items() if name[0] != "_"]
     return _all_of(sent), _all_of(order)
 
@@ -331,10 +333,6 @@ def _all_of(texts: Sequence[str]) -> str:
 def _plain(term: Predicate) -> Predicate:
     """Without the collation that every time has."""
     return replace(term, collation=BINARY) if isinstance(term, Compare | Member) else term
-
-
-def _columns(term: Predicate) -> list[str]:
-    return [one.column for one in fields_of(term)]
 
 
 def _template(step: PlanStep, path: AccessPath, resource: Resource) -> Sequence[Request]:

@@ -152,6 +152,15 @@ def fields(predicate: Predicate) -> Iterator[Field]:
             return
 
 
+def conjuncts(predicate: Predicate) -> Iterator[Predicate]:
+    """The conditions that all hold; none of them is an AND."""
+    if isinstance(predicate, AllOf):
+        for term in predicate.terms:
+            yield from conjuncts(term)
+    else:
+        yield predicate
+
+
 def to_sql(predicate: Predicate) -> str:
     """A predicate as SQL text, slots as ``?1``, ``?2``, ..; different predicates differ in it."""
     match predicate:

@@ -24,6 +24,7 @@ from sessions_vtab.contract.predicate import (
     Predicate,
     Slot,
     Value,
+    conjuncts,
 )
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
@@ -93,7 +94,7 @@ class Binder:
             for place, argument in zip(self._places, arguments, strict=False)
         ]
         if plan.pushed is not None:
-            terms.append(_pushed(plan, arguments))
+            terms.extend(conjuncts(_pushed(plan, arguments)))
         where = tuple([term for term in terms if term is not EVERYTHING])
         # Not left to the API: `= NULL`, an empty IN and contradictions match no row, and cost no
         # request.

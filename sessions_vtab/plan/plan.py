@@ -15,17 +15,23 @@ from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import PLAN_COLUMNS, Table
 from sessions_vtab.contract.predicate import (
     BINARY,
+    EVERYTHING,
     TIMESTAMP,
+    AllOf,
+    Compare,
     Field,
     Op,
     Predicate,
     Rule,
     Value,
+    conjuncts,
+    fields,
     literal,
     to_sql,
 )
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.plan.index_info import UNKNOWN, Constraint, IndexInfo, Relation, Unknown
+from sessions_vtab.plan.pushdown import handed_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +117,15 @@ def spoken(plan: Plan, values: Sequence[Value | Unknown]) -> tuple[str, str]:
         plan: the plan.
         values: of its terms, in order.
     """
-    stops = stopping_column(plan.path, (term.column for term in plan.terms), plan.order)
-    pairs = list(zip(plan.terms, values, strict=False))
-    met = [_term(term, value) for term, value in pairs if term.column == stops]
-    sent = [_term(term, value) for term, value in pairs if not is_by_order(plan.path, term.column)]
+    met, sent = list[str](), list[str]()
+    stops = _stops(plan)
+    for term, value in zip(plan.terms, values, strict=False):
+        if term.column == stops:
+            met.append(_term(term, value))
+        elif not is_by_order(plan.path, term.column):
+            sent.append(_term(term, value))
     asked = dict.fromkeys(sent + _sent_besides(plan))  # Terms of several subqueries read the same.
-    return " AND ".join(asked), " AND ".join(met)
+    return " AND ".join(asked), " AND ".join(met + _ordered_in_text(plan, stops))
 
 
 def describe(plan: Plan) -> str:
@@ -125,11 +134,12 @@ def describe(plan: Plan) -> str:
     Example:
         ``get; sent: session_id = ?; here: author LIKE; read: name, user_id``
     """
-    stops = stopping_column(plan.path, (term.column for term in plan.terms), plan.order)
+    stops = _stops(plan)
+    met = [_term(one) for one in plan.terms if one.column == stops]
     clauses = (
         plan.path.name,
         _clause("sent", " AND ".join(_sent(plan))),
-        _clause("stops", " AND ".join(_term(one) for one in plan.terms if one.column == stops)),
+        _clause("stops", " AND ".join(met + _ordered_in_text(plan, stops))),
         _clause("here", ", ".join([*plan.here, *_unmet(plan, stops)])),
         _clause("order", ", ".join(map(_order, plan.order))),
         _clause("sorted here", ", ".join(map(_order, plan.ties))),
@@ -141,6 +151,8 @@ def describe(plan: Plan) -> str:
     return "; ".join(filter(None, clauses))
 
 
+_FROM: Final = frozenset((Op.EQ, Op.GT, Op.GE))
+_UNTIL: Final = frozenset((Op.EQ, Op.LT, Op.LE))
 _SCAN: Final = re.compile(
     r"(?:SCAN|SEARCH) (\S+)(?: EXISTS)? VIRTUAL TABLE INDEX \d+:(.*?)"
     r"(?: (?:LEFT|FULL|RIGHT)-JOIN)?",
@@ -189,7 +201,7 @@ class Decided(NamedTuple):
 
 def decided(plan: Plan, index_info: IndexInfo) -> tuple[Decided, ...]:
     """Why each condition that SQLite offers is sent or not; without the ranges of patterns."""
-    stops = stopping_column(plan.path, (term.column for term in plan.terms), plan.order)
+    stops = _stops(plan)
     found, ranges = [], set(_ranges(index_info.constraints))
     for index, rule in plan.rules:
         one = index_info.constraints[index]
@@ -213,19 +225,36 @@ def _ranges(constraints: Sequence[Constraint]) -> Iterator[int]:
                 yield from (index, index + 1)
 
 
-def stopping_column(path: AccessPath, columns: Iterable[str], order: Sequence[Order]) -> str | None:
+def stopping_column(
+    path: AccessPath, compared: Iterable[tuple[str, Op | Relation]], order: Sequence[Order]
+) -> str | None:
     """The column whose range is met by reading in its order and stopping; None where none is.
 
     Args:
         path: the way of reading.
-        columns: what is compared.
+        compared: columns, and how they are compared.
         order: what the rows have to be sorted by anyway.
     """
-    compared = set(columns)
-    met = [one.column for one in path.filters if one.by_order and one.column in compared]
-    if order:
-        met = [column for column in met if column == order[0].column]
-    return met[0] if met else None
+    if order:  # Only a row beyond the end that comes last ends it.
+        first, last = order[0], _FROM if order[0].descending else _UNTIL
+        compared = (one for one in compared if one[0] == first.column and one[1] in last)
+    columns = {column for column, _ in compared}
+    return next(
+        (one.column for one in path.filters if one.by_order and one.column in columns), None
+    )
+
+
+def compared_in(predicate: Predicate) -> Iterator[tuple[str, Op]]:
+    """Columns that all rows must compare in one way, and how."""
+    for term in conjuncts(predicate):
+        if isinstance(term, Compare) and term.field.key is None:
+            yield term.field.column, term.op
+
+
+def _stops(plan: Plan) -> str | None:
+    pushed = EVERYTHING if plan.pushed is None else plan.pushed.predicate
+    offered = ((term.column, term.op) for term in plan.terms)
+    return stopping_column(plan.path, (*offered, *compared_in(pushed)), plan.order)
 
 
 def is_by_order(path: AccessPath, column: str) -> bool:
@@ -234,8 +263,33 @@ def is_by_order(path: AccessPath, column: str) -> bool:
     return declared is not None and declared.by_order
 
 
+def split(terms: Iterable[Predicate], path: AccessPath) -> tuple[list[Predicate], list[Compare]]:
+    """Of conditions that all hold: what is sent, and those that only the order can meet."""
+    sent, ordered = list[Predicate](), list[Compare]()
+    for term in terms:
+        if not any(is_by_order(path, one.column) for one in fields(term)):
+            sent.append(term)
+        elif isinstance(term, Compare):
+            ordered.append(term)
+        else:
+            sent += conjuncts(handed_over(term, path))
+    return sent, ordered
+
+
+def _in_text(plan: Plan) -> tuple[list[Predicate], list[Compare]]:
+    return split(() if plan.pushed is None else conjuncts(plan.pushed.predicate), plan.path)
+
+
+def _ordered_in_text(plan: Plan, stops: str | None) -> list[str]:
+    """Those of the text that the order meets."""
+    return [to_sql(term) for term in _in_text(plan)[1] if term.field.column == stops]
+
+
 def _unmet(plan: Plan, stops: str | None) -> Iterator[str]:
     """Conditions that the order would meet, if another column did not lead it."""
+    for column, op in compared_in(AllOf(tuple(_in_text(plan)[1]))):
+        if column != stops:
+            yield f"{column} {op}"
     for term in plan.terms:
         if is_by_order(plan.path, term.column) and term.column != stops:
             yield f"{term.column} {term.op}"
@@ -250,8 +304,9 @@ def _sent_besides(plan: Plan) -> list[str]:
     """Parameters, and what the statement rewriter found."""
     words = [f"{name} = ?" for name, _ in plan.parameters if name not in PLAN_COLUMNS]
     words += [f"{name} = {value!r}" for name, value in plan.constants]
-    if plan.pushed is not None:
-        words.append(f"({to_sql(plan.pushed.predicate)})")
+    sent, _ = _in_text(plan)
+    if sent:
+        words.append(f"({to_sql(AllOf(tuple(sent)) if sent[1:] else sent[0])})")
     return words
 
 

@@ -9,6 +9,7 @@ that an access path does not take.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from enum import Enum
 
 from sessions_vtab.contract import times
@@ -29,6 +30,7 @@ from sessions_vtab.contract.predicate import (
     Predicate,
     Rule,
     Value,
+    conjuncts,
 )
 
 
@@ -138,6 +140,23 @@ def project(predicate: Predicate, path: AccessPath) -> Predicate:
             return EVERYTHING if _refusal(predicate, path) else predicate
 
 
+def handed_over(predicate: Predicate, path: AccessPath) -> Predicate:
+    """The part of a condition that goes out as a filter, or that the order of reading can meet.
+
+    An order meets a comparison that all rows must meet, and no part of an OR or a NOT.
+    """
+    kept = (
+        term if isinstance(term, Compare) else project(term, _filtering(path))
+        for term in conjuncts(project(predicate, path))
+    )
+    return _all(tuple(term for term in kept if term != EVERYTHING))
+
+
+def _filtering(path: AccessPath) -> AccessPath:
+    """The path without the columns that only its order can meet."""
+    return replace(path, filters=tuple(one for one in path.filters if not one.by_order))
+
+
 def exactly(predicate: Predicate, path: AccessPath) -> bool:
     """Whether a path answers with just the rows that match: only then can it be negated."""
     match predicate:
@@ -156,17 +175,18 @@ def exactly(predicate: Predicate, path: AccessPath) -> bool:
 
 def refusal(predicate: Predicate, path: AccessPath) -> Rule | None:
     """The rule by which a path takes nothing of a condition; None where it takes something."""
-    if project(predicate, path) != EVERYTHING:
+    if handed_over(predicate, path) != EVERYTHING:
         return None
     match predicate:
         case AllOf(terms):
             return refusal(terms[0], path)
         case AnyOf(terms):
-            refused = filter(None, (refusal(term, path) for term in terms))
+            refused = filter(None, (refusal(term, _filtering(path)) for term in terms))
             return next(refused) if Connective.OR in path.connectives else Rule.CONNECTIVE
         case Not(term):
             missing = Connective.NOT not in path.connectives
-            return Rule.CONNECTIVE if missing else refusal(term, path) or Rule.NEGATION
+            refused_term = refusal(term, _filtering(path))
+            return Rule.CONNECTIVE if missing else refused_term or Rule.NEGATION
         case Nothing():
             return None
         case _:

@@ -18,13 +18,13 @@ from sessions_vtab.contract.backend import Context, Resource
 from sessions_vtab.contract.capability import EQUALITY, AccessPath
 from sessions_vtab.contract.model import ColumnType, Table, quoted
 from sessions_vtab.contract.predicate import (
-    AllOf,
     Compare,
     Field,
     Member,
     Op,
     Predicate,
     Value,
+    conjuncts,
     literal,
     to_sql,
 )
@@ -207,7 +207,7 @@ _VALUES: Final[Mapping[ColumnType, Value]] = {
 
 def undeclared(scan: Scan) -> str | None:
     """The first condition or order of a scan that its path does not declare, in words."""
-    for term in _terms(scan.where):
+    for term in conjuncts(scan.where):
         if not _is_key(term, scan) and project(term, scan.path) != term:
             return to_sql(term)
     for order in scan.order:
@@ -216,15 +216,6 @@ def undeclared(scan: Scan) -> str | None:
     if scan.offset and not scan.path.offset:
         return "offset"
     return None
-
-
-def _terms(predicate: Predicate) -> Iterator[Predicate]:
-    """Its conjuncts: an AND may stand within an AND, or have a single term."""
-    if isinstance(predicate, AllOf):
-        for term in predicate.terms:
-            yield from _terms(term)
-    else:
-        yield predicate
 
 
 def _is_key(term: Predicate, scan: Scan) -> bool:

@@ -88,7 +88,7 @@ FILTERED = [
     ("(?1 IS NULL OR user_id = ?1)", 'user_id="ann"'),
     (
         "user_id = coalesce(?1, user_id) AND NOT user_id = 'bob'",
-        '(user_id="ann" AND user_id!="bob")',
+        'user_id="ann" AND user_id!="bob"',
     ),
     ("labels->>'env' = 'prod' AND user_id = 'ann'", 'user_id="ann" AND labels.env="prod"'),
     ("labels->>'$.env' = 'prod' AND user_id = 'ann'", 'user_id="ann" AND labels.env="prod"'),
@@ -102,7 +102,7 @@ FILTERED = [
     ("user_id = 'ann' OR display_name = 'x'", '(user_id="ann" OR display_name="x")'),
     ("labels->>'team' = 'sales' OR user_id = 'ann'", '(labels.team="sales" OR user_id="ann")'),
     ("user_id NOT IN ('ann', 'bob')", '(user_id!="ann" AND user_id!="bob")'),
-    ("NOT (user_id = 'ann' OR labels->>'env' = 'test')", '(user_id!="ann" AND labels.env!="test")'),
+    ("NOT (user_id = 'ann' OR labels->>'env' = 'test')", 'user_id!="ann" AND labels.env!="test"'),
     ("user_id <> 'ann'", 'user_id!="ann"'),
     ("labels->>'team' IS NULL", "NOT labels.team:*"),
     ("labels->>'team' IS NOT NULL AND user_id = 'ann'", 'user_id="ann" AND labels.team:*'),
