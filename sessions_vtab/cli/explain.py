@@ -276,8 +276,11 @@ def _words(text: str, rule: Rule, reading: TableReading) -> str:
     own = [one.predicate for one in reading.conditions if one.text == text and one.predicate]
     columns = [field.column for predicate in own for field in fields_of(predicate)]
     declared = [path.filter_for(column) for column in (*columns, text.partition(" ")[0])]
-    ops = next((one.ops for one in declared if one is not None), ())
-    return f"the API supports only {', '.join(sorted(ops))}" if ops else rule.says
+    found = next(filter(None, declared), None)
+    if found is None:
+        return rule.says
+    only = f"the API supports only {', '.join(sorted(found.ops))}"
+    return Rule.NO_FILTER.says if found.by_order else only
 
 
 def _by_text(condition: Condition, path: AccessPath, reading: TableReading) -> list[Rule]:

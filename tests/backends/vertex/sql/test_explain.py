@@ -226,7 +226,7 @@ EXPLAINED = {
         "  sent      user_id IN ('ann', 'bob') AND (user_id = 'ann' OR user_id = 'bob')",
     ],
     "SELECT * FROM sessions WHERE update_time LIKE '%6'": [
-        "  here      update_time LIKE '%6' (the API supports only <, <=, =, >, >=)",
+        "  here      update_time LIKE '%6' (the API has no such filter)",
     ],
     "DELETE FROM sessions WHERE user_id = 'ann'": [
         'prod.sessions  GET ../reasoningEngines/42/sessions?pageSize=100&filter=user_id="ann"&orderBy=create_time desc',
