@@ -229,11 +229,16 @@ def _threads(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
+def _resources() -> tuple[int, int, int]:
+    """Open files of this process, the extension's processes, threads."""
+    return _descriptors("self"), len(processes()), threading.active_count()
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc")
 def test_many_connections_leave_nothing(both: SimpleNamespace, some_host: Host) -> None:
     one = some_host.connect()
     pid = pid_of(one)
-    before = _descriptors("self"), len(processes()), threading.active_count()
+    before = _resources()
     inside = _descriptors(pid), _threads(pid)
 
     for _ in range(3):
@@ -242,7 +247,8 @@ def test_many_connections_leave_nothing(both: SimpleNamespace, some_host: Host) 
             db.execute("SELECT count(*) FROM sessions").fetchall()
             db.close()
 
-    assert (_descriptors("self"), len(processes()), threading.active_count()) == before
+    # Fewer are no fault: the emulator, in this process, ends connections that are idle.
+    wait_for(lambda: all(now <= then for now, then in zip(_resources(), before, strict=True)))
     wait_for(lambda: (_descriptors(pid), _threads(pid)) == inside)
     one.close()
 
