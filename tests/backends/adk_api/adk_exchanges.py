@@ -30,6 +30,10 @@ class Recorder(httpx.BaseTransport):
         self.exchanges.append({"asked": _asked(request), **answer})
         return httpx.Response(answer["status"], json=answer["body"])
 
+    def close(self) -> None:
+        """Closes its connections."""
+        self._network.close()
+
     def save(self) -> None:
         FILE.write_text(json.dumps(self.exchanges, indent=1, ensure_ascii=False) + "\n")
 
