@@ -237,13 +237,8 @@ class TermsWalk(Walk):
         inner = [self.selects.get(id(one.body.unnest())) for one in scope.items if one.body]
         within = [one.at for found in inner if found for one in found.items if one.at >= 0]
         around = [one for one in self.source.blocks if within and one.at < within[0] < one.end]
-        return self._around(around)
-
-    @staticmethod
-    def _around(blocks: Sequence[Block]) -> Block | None:
-        """The second innermost of the SELECTs around a token."""
-        ordered = sorted(blocks, key=lambda one: one.at)
-        return ordered[-2] if len(ordered) > 1 else None
+        around.sort(key=lambda one: one.at)
+        return around[-2] if len(around) > 1 else None  # The innermost is the subquery.
 
 
 def is_own(query: exp.Expression | None, node: exp.Expression) -> bool:

@@ -65,10 +65,8 @@ class ImpliedWalk(TermsWalk):
             named = member.args.get("field")
             if named is None or named.table or member.find_ancestor(*_STATEMENTS) is not node:
                 continue
-            body, at = (
-                scope.queries.get(named.name.lower()),
-                self.source.parsed.token_of(named.this),
-            )
+            body = scope.queries.get(named.name.lower())
+            at = self.source.parsed.token_of(named.this)
             known = Repeats(self.catalog, scope.queries)
             if body is not None and at >= 0 and known.names_costly(body):
                 token = self.source.tokens[at]

@@ -65,10 +65,10 @@ def kept_beside(select: SelectTerms, item: Item) -> Kept | None:
 
 def _common(select: SelectTerms, item: Item) -> tuple[str, list[Edit]] | None:
     """The name of a common table expression, which is to be kept."""
-    cte = item.body.parent if item.body is not None else None
-    span = select.source.body_of(cte) if isinstance(cte, exp.CTE) else None
-    if span is None or not isinstance(cte, exp.CTE) or cte.args["alias"].columns:
+    common = select.source.common_table(item.body)
+    if common is None or common[0].args["alias"].columns:
         return None
+    span = common[1]
     tokens, before = select.source.tokens, select.source.tokens[span[0] - 1]
     if before.upper != "AS" and select.source.tokens[span[0] - 2].upper != "AS":
         return None  # NOT MATERIALIZED: it is not kept.
@@ -123,9 +123,6 @@ class FirstRowsWalk(TermsWalk):
         if body is None or not self.branches(item):
             return False
         return Repeats(self.catalog, scope.queries).groups_costly(body)
-
-    """How many rows may be wanted, as an expression; '' where that is not certain."""
-    barred = ("group", "having", "distinct", "windows")
 
 
 def _limit(node: exp.Select) -> str:

@@ -322,16 +322,17 @@ class ParsedStatement:
         ]
         return apply(self.text[start : tokens[span[1] - 1].end], moved)
 
-    def body_of(self, cte: exp.CTE) -> Span | None:
-        """The query of a common table expression, in its brackets."""
-        at = self.parsed.token_of(cte.args["alias"].this)
-        if at < 0 or at + 1 >= len(self.tokens):
+    def common_table(self, body: exp.Expression | None) -> tuple[exp.CTE, Span] | None:
+        """The common table expression whose query it is, and the query's tokens with brackets."""
+        cte = None if body is None else body.parent
+        at = self.parsed.token_of(cte.args["alias"].this) if isinstance(cte, exp.CTE) else -1
+        if not isinstance(cte, exp.CTE) or at < 0 or at + 1 >= len(self.tokens):
             return None
         first = self.pairs.get(at + 1, at) + 1
         while first < len(self.tokens) and self.tokens[first].upper in _BEFORE_BODY:
             first += 1
         end = self.pairs.get(first)
-        return None if end is None else (first, end + 1)
+        return None if end is None else (cte, (first, end + 1))
 
     def numbers(self, span: Span) -> tuple[int, ...]:
         """The parameters in some tokens."""

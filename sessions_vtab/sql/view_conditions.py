@@ -138,11 +138,10 @@ class _ViewWalk(TermsWalk):
 
     def _copied(self, select: SelectTerms, item: Item, edits: Sequence[Edit]) -> Iterator[Edit]:
         """Writes a common table expression where it is named, with conditions in it."""
-        cte = item.body.parent if item.body is not None else None
-        span = self.source.body_of(cte) if isinstance(cte, exp.CTE) else None
-        if span is None or not isinstance(cte, exp.CTE):
+        common = self.source.common_table(item.body)
+        if common is None:
             return
-        tokens = self.source.tokens
+        (cte, span), tokens = common, self.source.tokens
         first, end = tokens[span[0]].start, tokens[span[1] - 1].end
         inside = [one for one in edits if first <= one.start and one.end <= end]
         if not inside:

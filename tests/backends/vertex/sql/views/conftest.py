@@ -65,6 +65,13 @@ def small(emulator):
     )
 
 
+@pytest.fixture(scope="session")
+def sessions(own):
+    """How many sessions the user has."""
+    sql = "SELECT count(*) FROM own_sessions WHERE user_id = ?"
+    return own.connection.execute(sql, (USER,)).fetchone()[0]
+
+
 @pytest.fixture
 def fresh(emulator, small):
     """A connection that has read nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import OF_A_USER, USER, VIEWS, same, texts
+from .conftest import OF_A_USER, VIEWS, same, texts
 
 # {v} is a view, or a table with rows of every session.
 MINE = "SELECT session_id FROM {{sessions}} WHERE user_id = 'ann'"
@@ -80,12 +80,9 @@ COMMON = {
 @pytest.mark.parametrize("name", [*VIEWS, "events", "event_parts"])
 @pytest.mark.parametrize("shape", COMMON)
 def test_a_query_with_a_name_reads_at_most_twice_the_sessions_that_are_wanted(
-    own, fresh, shape, name
+    own, fresh, sessions, shape, name
 ):
     ours, plain = texts(COMMON[shape].format(v=f"{{{name}}}"))
-    ((sessions,),) = own.connection.execute(
-        "SELECT count(*) FROM own_sessions WHERE user_id = ?", (USER,)
-    ).fetchall()
 
     rows = fresh.ask(ours)
 

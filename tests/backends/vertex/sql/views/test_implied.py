@@ -102,11 +102,10 @@ IMPLIED = {
 
 @pytest.mark.parametrize("name", [*VIEWS, "events", "event_parts"])
 @pytest.mark.parametrize("shape", IMPLIED)
-def test_what_a_subquery_implies_makes_at_most_twice_the_fewest_requests(own, fresh, shape, name):
+def test_what_a_subquery_implies_makes_at_most_twice_the_fewest_requests(
+    own, fresh, sessions, shape, name
+):
     ours, plain = texts(IMPLIED[shape].format(v=f"{{{name}}}"))
-    ((sessions,),) = own.connection.execute(
-        "SELECT count(*) FROM own_sessions WHERE user_id = ?", (USER,)
-    ).fetchall()
 
     rows = fresh.ask(ours)
 
