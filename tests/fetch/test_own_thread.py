@@ -196,7 +196,8 @@ class TestTheNextPage:
         )
 
         assert [item["n"] for _, items in pages for item in items] == [0, 1, 2, 3, 4]
-        assert server.paths[-1] == "/five/back?pageToken=1"
+        # Requests that are under way together arrive in either order.
+        assert "/five/back?pageToken=1" in server.paths
         assert not handed_over
 
     def test_one_that_is_not_wanted_is_read_at_the_end_of_the_statement(
