@@ -41,8 +41,7 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn, TypeAlias
 
 from sessions_vtab import registry
-from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Backend, Source
 from sessions_vtab.errors import ConfigurationError, UnknownNameError, did_you_mean
 from sessions_vtab.settings import (
     GENERIC,

@@ -16,9 +16,7 @@ import apsw
 
 from sessions_vtab import registry
 from sessions_vtab.config import Configuration, SourceLike, load
-from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.write import Request
+from sessions_vtab.contract.backend import Backend, Request, Source
 from sessions_vtab.cursor import Cursor
 from sessions_vtab.errors import ConfigurationError, SessionsError, UnsupportedError
 from sessions_vtab.progress import Progress, ProgressWatch, ipython_line

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import missing_extra
 from sessions_vtab.scanning import Part, schema_of, split
 from sessions_vtab.scanning.model import equal_to

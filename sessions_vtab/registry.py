@@ -17,9 +17,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Final
 
-from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.backend import Backend, Source
 from sessions_vtab.contract.scoping import scoped
-from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.verify import CHECKED, verify, with_checked_rows
 from sessions_vtab.errors import (
     ConfigurationError,

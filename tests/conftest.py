@@ -14,7 +14,7 @@ import hypothesis
 import pytest
 
 from sessions_vtab import Connection, connect, registry
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from tests.clocks import waits_pass_at_once
 
 # What a shell without job control starts in the background ignores Ctrl-C, and so do its children.

@@ -15,7 +15,17 @@ from itertools import count
 from typing import Any, ClassVar, Final, Self
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.backend import Backend, Context, Resource, Routine
+from sessions_vtab.contract.backend import (
+    Action,
+    Backend,
+    Context,
+    Outcome,
+    OutcomeState,
+    Resource,
+    Routine,
+    Source,
+    Write,
+)
 from sessions_vtab.contract.capability import (
     EQUALITY,
     RANGE,
@@ -41,10 +51,8 @@ from sessions_vtab.contract.predicate import (
     Value,
 )
 from sessions_vtab.contract.scan import Page, Row, Scan
-from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.tables import EVENTS, SESSIONS, event_columns, session_columns
 from sessions_vtab.contract.values import dump_json
-from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, NotFoundError, SessionsError
 
 

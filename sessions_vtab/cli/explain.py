@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus, urlsplit
 
 from sessions_vtab.cli.display import escaped
 from sessions_vtab.cli.readings import TableReading, examine, made_as_they_are
+from sessions_vtab.contract.backend import Request
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.predicate import (
     AllOf,
@@ -28,7 +29,6 @@ from sessions_vtab.contract.predicate import (
     conjuncts,
 )
 from sessions_vtab.contract.predicate import fields as fields_of
-from sessions_vtab.contract.write import Request
 from sessions_vtab.plan.lists import keys_asked
 from sessions_vtab.plan.plan import Decided, is_by_order
 from sessions_vtab.plan.pushdown import handed_over, refusal
@@ -36,7 +36,7 @@ from sessions_vtab.vtab.looking import Reached
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
-    from sessions_vtab.contract.source import Source
+    from sessions_vtab.contract.backend import Source
     from sessions_vtab.sql.occurrences import Condition
 
 

@@ -13,11 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.backend import Request, Resource
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.predicate import BINARY, Compare, Member, Predicate, literal, to_sql
 from sessions_vtab.contract.scan import Order, Scan
-from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.hints import Mention, Names, mentions, names_of
 from sessions_vtab.plan.costs import surely_rented
@@ -34,7 +33,7 @@ from sessions_vtab.vtab.looking import Look, Reached
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
-    from sessions_vtab.contract.source import Source
+    from sessions_vtab.contract.backend import Source
     from sessions_vtab.sql.occurrences import Condition
 
 

@@ -1,7 +1,8 @@
-"""The classes a backend implements: ``Backend``, its ``Resource`` tables and its functions.
+"""The classes a backend implements, and what they are given: a ``Source``, rows to write.
 
-A backend is found by name through ``registry``; it is made from validated settings, declares what
-it can do, and answers scans and writes. It never sees SQLite.
+A ``Backend`` has ``Resource`` tables and functions. It is found by name through ``registry``; it is
+made from the settings of a source, declares what it can do, and answers scans and writes. It never
+sees SQLite.
 """
 
 from __future__ import annotations
@@ -15,18 +16,172 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from types import MappingProxyType
-from typing import ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 from sessions_vtab.contract.capability import Capability
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.model import Function, Table
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Row, Scan
-from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.values import dump_json
-from sessions_vtab.contract.write import Outcome, Request, Write
-from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.errors import SessionsError, UnsupportedError
+
+
+class Action(StrEnum):
+    """What happens to the row."""
+
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class OutcomeState(StrEnum):
+    """What is known about a write; the words of the column ``writes.outcome``."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+    NOT_SENT = "not sent"
+    SENT_THEN_ROLLED_BACK = "sent although rolled back"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One row to insert, update or delete.
+
+    Attributes:
+        number: place in the order of all writes of the connection.
+        statement: number of the statement it came from.
+        table: the table's name.
+        action: what happens.
+        key: the row's name; None for an INSERT whose name the server makes.
+        values: INSERT: the columns that are not NULL; UPDATE: the columns that change; canonical
+            texts of times, minified JSON.
+        ignore: INSERT OR IGNORE: a row that exists already is skipped.
+        returning: the outcome has to carry the row (RETURNING). Where the service does not answer
+            with it, that costs a request; false saves it.
+        row: which of the statement's rows it is, from 1.
+    """
+
+    number: int
+    statement: int
+    table: str
+    action: Action
+    key: str | None
+    values: Mapping[str, Value]
+    ignore: bool = False
+    returning: bool = True
+    row: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that a write would send, for people.
+
+    Attributes:
+        method: HTTP method, or what a store would do.
+        url: where, without secrets; a store names the row.
+        body: JSON text; None for no body.
+    """
+
+    method: str
+    url: str
+    body: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a write.
+
+    Attributes:
+        write: the write.
+        state: what is known.
+        row: the row as the server has it now (INSERT, UPDATE), where it said so.
+        key: the row's name as the server has it.
+        error: why it failed, or why nothing is known.
+        http_status: status of the answer, where there was one.
+        elapsed_ms: milliseconds from sending to the answer.
+        response: the answer's body as JSON, where it is more than the row.
+    """
+
+    write: Write
+    state: OutcomeState
+    row: Row | None = None
+    key: str | None = None
+    error: SessionsError | None = None
+    http_status: int | None = None
+    elapsed_ms: float | None = None
+    response: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Settings of one source, from ``config``.
+
+    It holds no secret: those are named by ``api_key_env`` and the like.
+
+    Attributes:
+        name: what SQL calls it: the schema its tables are in.
+        backend: the backend's name.
+        location: what a URL has between ``backend://`` and ``?``, percent-decoded: a project path,
+            a workspace, a file. Empty where there is none.
+        options: the backend's own settings by name, not validated yet.
+        read_only: writes and functions with side effects are refused.
+        max_writes: most rows one statement may write; None if nobody has set it: then as many as
+            the engine allows (1 000 for a service, any number for a store on this machine).
+        max_requests: most HTTP requests one statement may make.
+        scopes: values that scope columns may take in WHERE, by column; absent columns are free.
+        cache_ttl: seconds an answer may be reused across statements; 0 for never.
+        rate_limit: requests a minute, by class of request (``read``, ``write``, ``append``).
+        timeout: seconds to wait for an answer, from the first byte sent to the last one received.
+        concurrency: requests in flight at once.
+        max_response_mb: most megabytes (of 1 000 000 bytes) of one answer, decompressed.
+        from_file: it was read from the user's own configuration file. Only then may a credential
+            it names go to a ``base_url`` that is neither the provider's own host nor loopback.
+        implementation: the backend's class, where a program gave that instead of a name.
+        transport: where requests go instead of the network, in tests; an ``httpx.BaseTransport``.
+    """
+
+    name: str
+    backend: str
+    location: str = ""
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    read_only: bool = False
+    max_writes: int | None = None
+    max_requests: int = 10_000
+    scopes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    cache_ttl: float = 0.0
+    rate_limit: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    timeout: float = 30.0
+    concurrency: int = 16
+    max_response_mb: int = 64
+    from_file: bool = False
+    implementation: Any = field(default=None, repr=False, compare=False)
+    transport: Any = field(default=None, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Callable[[dict[str, Any]], Source], tuple[dict[str, Any]]]:
+        """Read-only mappings cannot be pickled; a source has to be, to be read elsewhere."""
+        return _restored, ({one.name: _plain(getattr(self, one.name)) for one in fields(self)},)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(held) for key, held in value.items()}
+    return value
+
+
+def _restored(settings: dict[str, Any]) -> Source:
+    return Source(**{key: _sealed(value) for key, value in settings.items()})
+
+
+def _sealed(value: Any) -> Any:
+    """Read-only again, as ``config`` hands settings over."""
+    return MappingProxyType(value) if isinstance(value, dict) else value
+
 
 Arguments: TypeAlias = Mapping[str, Value]
 """Arguments of a function by parameter name: canonical, without the NULL ones."""

@@ -15,15 +15,18 @@ from sessions_vtab.contract.backend import (
     Arguments,
     Backend,
     Context,
+    Outcome,
+    OutcomeState,
+    Request,
     Resource,
     Routine,
+    Source,
     Transaction,
+    Write,
 )
 from sessions_vtab.contract.capability import Capability
 from sessions_vtab.contract.model import Function, Table, parse_name
 from sessions_vtab.contract.scan import Page, Row, Scan
-from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.write import Outcome, OutcomeState, Request, Write
 from sessions_vtab.errors import ConfigurationError, InvalidValueError, SessionsError, did_you_mean
 
 

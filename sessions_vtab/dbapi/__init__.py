@@ -33,7 +33,7 @@ import apsw
 
 from sessions_vtab import connection as engine
 from sessions_vtab.config import SourceLike
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.dbapi import errors
 from sessions_vtab.dbapi.cursor import Cursor
 from sessions_vtab.dbapi.errors import (

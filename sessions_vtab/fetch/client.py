@@ -23,10 +23,9 @@ from urllib.parse import urlencode
 import httpcore
 import httpx
 
-from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.backend import Context, Request
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.values import dump_json
-from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import (
     ConfigurationError,
     ProtocolError,

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import ConfigurationError, CredentialError, SessionsError, did_you_mean
 from sessions_vtab.fetch.auth import NO_AUTH, Auth, NoAuth, Secret
 from sessions_vtab.fetch.call import ResponseMatcher

@@ -22,8 +22,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
-from sessions_vtab.contract.backend import Context
-from sessions_vtab.contract.write import Outcome, OutcomeState, Write
+from sessions_vtab.contract.backend import Context, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     ConflictError,
     ForbiddenError,

@@ -17,7 +17,17 @@ from the configuration; ``backend`` opens a declared service for one source.
 
 from __future__ import annotations
 
-from sessions_vtab.contract.backend import Arguments, Context, Routine
+from sessions_vtab.contract.backend import (
+    Action,
+    Arguments,
+    Context,
+    Outcome,
+    OutcomeState,
+    Request,
+    Routine,
+    Source,
+    Write,
+)
 from sessions_vtab.contract.capability import (
     EQUALITY,
     RANGE,
@@ -38,9 +48,7 @@ from sessions_vtab.contract.model import (
 )
 from sessions_vtab.contract.predicate import Op, Value
 from sessions_vtab.contract.scan import Counted, Order, Page, Row, Scan
-from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.values import dump_json, is_object, load_json
-from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Request, Write
 from sessions_vtab.errors import (
     ConfigurationError,
     ConflictError,

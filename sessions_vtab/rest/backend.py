@@ -7,14 +7,22 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 
-from sessions_vtab.contract.backend import Arguments, Backend, Context, Routine
+from sessions_vtab.contract.backend import (
+    Action,
+    Arguments,
+    Backend,
+    Context,
+    Outcome,
+    Request,
+    Routine,
+    Source,
+    Write,
+)
 from sessions_vtab.contract.capability import ValueForm
 from sessions_vtab.contract.model import UNADDRESSABLE, Function, Places, parse_name, places_of
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.tables import SESSIONS
-from sessions_vtab.contract.write import Action, Outcome, Request, Write
 from sessions_vtab.errors import (
     ConfigurationError,
     InvalidValueError,

@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.backend import Context, Request, Resource
 from sessions_vtab.contract.capability import Capability
 from sessions_vtab.contract.model import Places, places_of
 from sessions_vtab.contract.predicate import AllOf, Value, fields
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.values import accept
-from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import InvalidValueError, SessionsError
 from sessions_vtab.fetch import Paginator, Reader, RequestSpec, SinglePage
 from sessions_vtab.rest.access import admits, capability_of, described, named_by

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import Action, Outcome, OutcomeState, Write
 from sessions_vtab.contract.model import Column, ColumnType, Places, name_of, places_of, shape
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.values import load_json
-from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.contract.model import ColumnType, Table
 from sessions_vtab.contract.predicate import Op, Value
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.source import Source
 
 _IN_ORDER: Final[Mapping[Op, Callable[[int], bool]]] = {
     Op.LT: lambda order: order < 0,

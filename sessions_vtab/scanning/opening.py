@@ -9,9 +9,8 @@ from dataclasses import replace
 
 from sessions_vtab import registry
 from sessions_vtab.config import load, parse_source
-from sessions_vtab.contract.backend import Backend, Resource
+from sessions_vtab.contract.backend import Backend, Resource, Source
 from sessions_vtab.contract.model import Column, Table
-from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import (
     UnknownNameError,
     UnsupportedError,

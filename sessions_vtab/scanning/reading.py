@@ -7,10 +7,10 @@ from contextlib import closing
 from typing import Any, Final
 
 from sessions_vtab.columnar import Declared, Unit, require_pyarrow
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.contract.model import Column
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Order
-from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.scanning.model import Part, equal_to
 from sessions_vtab.scanning.opening import columns_of, opened, paced, resolved, resource_of

@@ -14,11 +14,10 @@ from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.backend import Context, Resource, Source
 from sessions_vtab.contract.model import ColumnType, Table, quoted
 from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Op, Value
 from sessions_vtab.contract.scan import Order, Row, Scan
-from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import (
     BudgetError,

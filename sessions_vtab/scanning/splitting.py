@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
-from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.backend import Resource, Source
 from sessions_vtab.contract.model import ColumnType, quoted
 from sessions_vtab.contract.scan import Order
-from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
 from sessions_vtab.scanning.model import Part
 from sessions_vtab.scanning.opening import opened, resolved, resource_of

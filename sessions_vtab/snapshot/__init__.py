@@ -30,7 +30,7 @@ import apsw
 
 from sessions_vtab.connection import Connection, connect
 from sessions_vtab.contract import times
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import BudgetError, ConfigurationError, InvalidValueError, no_source
 from sessions_vtab.snapshot.opening import CopySource, open_work
 from sessions_vtab.snapshot.rows import (

@@ -37,10 +37,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.backend import Resource, Source
 from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.scan import Order
-from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, UnsupportedError, did_you_mean
 from sessions_vtab.scanning import read, schema_of, split
 from sessions_vtab.scanning.model import Part, PartCondition

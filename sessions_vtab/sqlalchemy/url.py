@@ -27,7 +27,7 @@ from sqlalchemy.engine.url import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from sessions_vtab.config import parse_source
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import SessionsError, did_you_mean
 
 MEMORY: Final = ":memory:"

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from unittest.mock import patch
 
+from sessions_vtab.contract.backend import Request, Write
 from sessions_vtab.contract.capability import Writes
 from sessions_vtab.contract.model import ColumnType, places_of, quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.values import accept
-from sessions_vtab.contract.write import Request, Write
 from sessions_vtab.errors import ConflictError, SessionsError, UnsupportedError
 from sessions_vtab.fetch import RequestSpec, Response, Sender
 from sessions_vtab.testing.oracle import Known

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import apsw
 
-from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.backend import Context, OutcomeState
 from sessions_vtab.contract.model import Function
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.values import accept
-from sessions_vtab.contract.write import OutcomeState
 from sessions_vtab.errors import (
     InvalidValueError,
     MissingParameterError,

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
-from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.backend import Backend, Outcome, OutcomeState, Source
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import EVERYTHING, Predicate, Value
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.values import dump_json
-from sessions_vtab.contract.write import Outcome, OutcomeState
 from sessions_vtab.errors import ReadOnlyError, SessionsError
 from sessions_vtab.progress import ProgressWatch
 from sessions_vtab.vtab.access import Access

@@ -15,8 +15,8 @@ import apsw
 
 from sessions_vtab.contract import times
 from sessions_vtab.contract.agent_views import views_of
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.contract.model import quoted
-from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, SessionsError
 from sessions_vtab.sql.lexer import split
 from sessions_vtab.vtab.access import Access

@@ -22,13 +22,19 @@ from itertools import count
 from typing import Any, ClassVar, Final, Self
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.backend import Backend, Context, Resource, Routine
+from sessions_vtab.contract.backend import (
+    Backend,
+    Context,
+    Outcome,
+    OutcomeState,
+    Resource,
+    Routine,
+    Source,
+)
 from sessions_vtab.contract.capability import AccessPath, Capability
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Row, Scan
-from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.write import Outcome, OutcomeState
 from sessions_vtab.errors import ConfigurationError, StoreError, UnsupportedError, inherited
 
 LOGS: Final = "sessions_vtab_logs"

@@ -9,10 +9,10 @@ from typing import Final
 
 import apsw
 
+from sessions_vtab.contract.backend import Request
 from sessions_vtab.contract.capability import Capability
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Scan
-from sessions_vtab.contract.write import Request
 from sessions_vtab.plan.index_info import UNKNOWN, IndexInfo, IndexUsage, Unknown
 from sessions_vtab.plan.lists import Sizes, holders, may_be_held
 from sessions_vtab.plan.plan import Decided, Plan, decided, spoken

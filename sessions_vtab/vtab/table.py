@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
-from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.backend import Action, Resource
 from sessions_vtab.contract.model import Table, quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.values import accept, check_choice
-from sessions_vtab.contract.write import Action
 from sessions_vtab.errors import (
     MissingParameterError,
     QueuedWritesError,

@@ -17,10 +17,10 @@ from contextlib import AbstractContextManager
 from itertools import count, groupby
 from typing import TYPE_CHECKING, Any, Final
 
+from sessions_vtab.contract.backend import Action, Outcome, OutcomeState, Write
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import QueuedWritesError
 from sessions_vtab.vtab.logs import without_values
 from sessions_vtab.vtab.statements import RunningStatement, as_sqlite_says, blaming

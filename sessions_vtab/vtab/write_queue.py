@@ -17,11 +17,10 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import IO, Final, NamedTuple, TypeAlias
 
-from sessions_vtab.contract.backend import Backend, Context
+from sessions_vtab.contract.backend import Action, Backend, Context, Outcome, OutcomeState, Write
 from sessions_vtab.contract.capability import Capability
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row, Scan
-from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     BudgetError,
     QueuedWritesError,

@@ -17,8 +17,8 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, connect
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.contract.functions import FUNCTIONS
-from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import SessionsError, UnknownOutcomeError
 

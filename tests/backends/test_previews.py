@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from sessions_vtab import Connection, connect, registry
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
 
 _URLS = {

@@ -20,7 +20,7 @@ from math import ceil
 
 from sessions_vtab import scanning
 from sessions_vtab.cli.display import duration
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.emulator.control import Control
 from sessions_vtab.scanning.splitting import DEFAULT_SIZE
 from tests.benchmarks.served import emulator

@@ -10,11 +10,10 @@ from sessions_vtab.cli import pages
 from sessions_vtab.cli.help import Reference
 from sessions_vtab.cli.pages import TOPICS, service_pages
 from sessions_vtab.contract import tables
-from sessions_vtab.contract.backend import Backend, Resource
+from sessions_vtab.contract.backend import Backend, Resource, Source
 from sessions_vtab.contract.capability import EQUALITY, AccessPath, Capability, Filter, Writes
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.model import Table
-from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.vtab.host import OpenSource
 

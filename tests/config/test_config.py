@@ -7,7 +7,7 @@ import apsw
 import pytest
 
 from sessions_vtab.config import load, parse_source
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import ConfigurationError, CredentialError, UnknownNameError
 from tests.config.conftest import written
 

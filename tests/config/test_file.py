@@ -10,7 +10,7 @@ import pytest
 
 from sessions_vtab import config
 from sessions_vtab.config import default_file, load
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import ConfigurationError, UnknownNameError
 from tests.config.conftest import written
 

@@ -12,9 +12,9 @@ from urllib.parse import unquote
 from uuid import UUID
 
 from sessions_vtab import Connection, connect
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.contract.predicate import Field, Member, Op, Value, fields, known
 from sessions_vtab.contract.scan import Scan
-from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running
 from sessions_vtab.registry import backend_class
 from sessions_vtab.testing import hostile

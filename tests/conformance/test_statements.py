@@ -15,7 +15,7 @@ import pytest
 
 from sessions_vtab import Connection, connect
 from sessions_vtab.contract.agent_views import views_of
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.testing import hostile

@@ -10,12 +10,10 @@ from typing import Any
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.contract.backend import Backend, Resource
+from sessions_vtab.contract.backend import Backend, Outcome, OutcomeState, Resource, Source
 from sessions_vtab.contract.capability import EQUALITY, AccessPath, Capability, Filter, Writes
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.model import Column, ColumnType, Table
-from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.write import Outcome, OutcomeState
 from sessions_vtab.errors import ConfigurationError, InvalidValueError, SessionsError
 
 ROWS = {"a": [("n/a/s/1", "1", "a")], "b": [("n/b/s/2", "2", "b")], "c": [("n/c/s/3", "3", "c")]}

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import (
     ConfigurationError,
     CredentialError,

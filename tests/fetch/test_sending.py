@@ -9,7 +9,7 @@ import time
 import httpx
 import pytest
 
-from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
+from sessions_vtab.contract.backend import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     BudgetError,
     ConflictError,

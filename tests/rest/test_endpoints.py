@@ -15,7 +15,7 @@ import pytest
 from sessions_vtab import Connection, connect
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli import pages
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import ConfigurationError, ReadOnlyError, SessionsError, UnavailableError
 from sessions_vtab.registry import backend_class

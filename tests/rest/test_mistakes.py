@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from sessions_vtab import connect
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.contract.capability import EQUALITY, AccessPath, Filter, Writes
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.model import Column, Function, Table
 from sessions_vtab.contract.predicate import Op
-from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.verify import verify
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.fetch import ResponseMatcher, TokenPages

@@ -8,10 +8,9 @@ from typing import Any
 
 import httpx
 
-from sessions_vtab.contract.backend import Backend, Resource
+from sessions_vtab.contract.backend import Backend, Resource, Source
 from sessions_vtab.contract.capability import AccessPath, Capability
 from sessions_vtab.contract.model import Column, ColumnType, Table
-from sessions_vtab.contract.source import Source
 from sessions_vtab.rest import Get, List, RestBackend, RestTable
 
 T = ColumnType

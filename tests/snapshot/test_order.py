@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 import sessions_vtab
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.snapshot import snapshot
 from tests.snapshot.conftest import stock
 

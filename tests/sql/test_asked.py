@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, connect, register
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import UnsupportedError

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from sessions_vtab import Connection, connect
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.contract.capability import RANGE, AccessPath, Capability, Filter, Writes
 from sessions_vtab.contract.predicate import Op
-from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.tables import EVENTS, SESSIONS
 from sessions_vtab.testing import hostile
 from sessions_vtab.testing.conformance import Suite

@@ -12,7 +12,7 @@ from contextlib import closing
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.contract.write import Outcome, OutcomeState
+from sessions_vtab.contract.backend import Outcome, OutcomeState
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
 from tests.random_changes import ChangeCase, ChangeDuel, change

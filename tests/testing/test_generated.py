@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from sessions_vtab import connect
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.testing import hostile
 from sessions_vtab.testing.conformance import Suite
 from tests.random_statements import Query, queries

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from sessions_vtab import Connection, connect
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.contract.capability import AccessPath, Capability, Filter, HiddenRows
 from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.contract.predicate import AllOf, Compare, Field, Member, Op
 from sessions_vtab.contract.scan import Scan
-from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.testing import conformance, hostile
 from sessions_vtab.testing.case import Case

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from sessions_vtab import connect
+from sessions_vtab.contract.backend import Action, Outcome, Write
 from sessions_vtab.contract.capability import Writes
 from sessions_vtab.contract.model import Column, ColumnType, Table
-from sessions_vtab.contract.write import Action, Outcome, Write
 from sessions_vtab.errors import ConflictError
 from sessions_vtab.fetch import NumberedPages, ResponseMatcher, Sender, TokenPages
 from sessions_vtab.rest import Delete, Get, Insert, List, RestBackend, RestTable, Update, Writer

@@ -14,7 +14,7 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, connect, register
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import ConfigurationError, InvalidValueError, SessionsError, StoreError
 from sessions_vtab.vtab.logs import Audit

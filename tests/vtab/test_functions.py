@@ -8,10 +8,9 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, connect, register
-from sessions_vtab.contract.backend import Arguments, Context
+from sessions_vtab.contract.backend import Arguments, Context, Source
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import (
     InvalidValueError,
     MissingParameterError,

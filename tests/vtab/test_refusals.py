@@ -6,7 +6,7 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import (
     BudgetError,
     QueuedWritesError,

@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from sessions_vtab import connect, register
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import ConfigurationError
 
 SOURCES = [Source("mem", "memory"), Source("loc", "local", ":memory:")]

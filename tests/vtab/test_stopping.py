@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.contract.write import Outcome, OutcomeState
+from sessions_vtab.contract.backend import Outcome, OutcomeState
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import StoppedError, UnknownOutcomeError
 from sessions_vtab.fetch import sending

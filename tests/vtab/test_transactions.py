@@ -22,7 +22,7 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, register
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import QueuedWritesError, SessionsError
 
 PROGRAMS = int(os.environ.get("TRANSACTIONS", "10"))

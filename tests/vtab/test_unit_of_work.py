@@ -7,7 +7,7 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection
-from sessions_vtab.contract.write import Action
+from sessions_vtab.contract.backend import Action
 from sessions_vtab.errors import (
     InvalidValueError,
     QueuedWritesError,

@@ -4,7 +4,7 @@ from types import MappingProxyType
 
 import pytest
 
-from sessions_vtab.contract.write import Action, Write
+from sessions_vtab.contract.backend import Action, Write
 from sessions_vtab.vtab.write_queue import WriteQueue
 
 

@@ -35,11 +35,10 @@ from sessions_vtab.backends.local.pending import OpenScan
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import StoreTable
 from sessions_vtab.contract import times
-from sessions_vtab.contract.backend import Backend, Context
+from sessions_vtab.contract.backend import Backend, Context, Source
 from sessions_vtab.contract.capability import Writes
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Scan
-from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import BusyError, ConfigurationError, SessionsError, StoreError
 
 __all__ = ["AdkBackend", "AdkResource", "AdkStore"]

@@ -30,10 +30,18 @@ from sessions_vtab.backends.local.snapshots import APPLICATION_ID, VERSION, snap
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import RELATIONS
 from sessions_vtab.contract import times
-from sessions_vtab.contract.backend import Arguments, Backend, Context, Routine, Transaction
+from sessions_vtab.contract.backend import (
+    Action,
+    Arguments,
+    Backend,
+    Context,
+    Outcome,
+    Routine,
+    Source,
+    Transaction,
+    Write,
+)
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.write import Action, Outcome, Write
 from sessions_vtab.errors import ConfigurationError, SessionsError, UnsupportedError
 
 __all__ = ["LocalBackend"]

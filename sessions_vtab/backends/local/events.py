@@ -20,12 +20,11 @@ from sessions_vtab.backends.local.pending import Touched
 from sessions_vtab.backends.local.sessions import delta_of, merge_delta
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import EVENT_NAMES, RELATIONS
-from sessions_vtab.contract.backend import Arguments
+from sessions_vtab.contract.backend import Arguments, Outcome, OutcomeState, Write
 from sessions_vtab.contract.model import encoded
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.tables import fact_columns
-from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, MissingParameterError
 
 _SESSION: Final = """SELECT name, expire_time, last_event, last_sequence, update_time FROM sessions

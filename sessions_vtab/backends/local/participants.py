@@ -21,10 +21,9 @@ from sessions_vtab.backends.local.checks import (
 from sessions_vtab.backends.local.dialect import Select, response
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import RELATIONS
-from sessions_vtab.contract.backend import Arguments
+from sessions_vtab.contract.backend import Arguments, Outcome, OutcomeState, Write
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.tables import SESSIONS
-from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError
 
 _TYPES: Final = ("user", "agent")

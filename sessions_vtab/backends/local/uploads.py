@@ -20,11 +20,10 @@ from sessions_vtab.backends.local.checks import (
 )
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract import times
-from sessions_vtab.contract.backend import Arguments
+from sessions_vtab.contract.backend import Arguments, Outcome, OutcomeState, Write
 from sessions_vtab.contract.predicate import literal
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.values import dump_json
-from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError, UnsupportedError
 
 _MOST_OPEN: Final = 10

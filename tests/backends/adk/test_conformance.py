@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import sessions_vtab
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.registry import backend_class
 from sessions_vtab.testing.conformance import SHAPES, Shape, Suite
 from sessions_vtab.testing.generated import paths_of

@@ -19,8 +19,8 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab import registry
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.contract.scan import Order, Scan
-from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import StoreError
 from tests.backends.adk.files import written
 from tests.fakes import FakeContext

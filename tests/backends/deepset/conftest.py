@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sessions_vtab import registry
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import ConfigurationError, CredentialError, InvalidValueError
 from sessions_vtab.fetch import NoAuth, origin_of
 

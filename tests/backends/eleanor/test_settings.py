@@ -8,7 +8,7 @@ import pytest
 
 from sessions_vtab import connect
 from sessions_vtab.backends.eleanor import EleanorBackend
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import ConfigurationError, CredentialError
 
 BASE = "http://127.0.0.1:1"

@@ -11,11 +11,11 @@ import pytest
 
 from sessions_vtab.backends.local import LocalBackend
 from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import Action, OutcomeState, Write
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.predicate import AllOf
 from sessions_vtab.contract.scan import Order, Scan
 from sessions_vtab.contract.values import accept
-from sessions_vtab.contract.write import Action, OutcomeState, Write
 
 START = times.parse("2026-01-01 09:00:00")
 

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import OutcomeState
 from sessions_vtab.contract.predicate import Compare, Field, Op
-from sessions_vtab.contract.write import OutcomeState
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,

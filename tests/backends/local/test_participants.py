@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sessions_vtab.contract.write import OutcomeState
+from sessions_vtab.contract.backend import OutcomeState
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,

@@ -13,7 +13,7 @@ import pytest
 _WRITER = """
 import sys
 from sessions_vtab.backends.local import LocalBackend
-from sessions_vtab.contract.write import Action, Write
+from sessions_vtab.contract.backend import Action, Write
 
 path, who, transactions, size = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 

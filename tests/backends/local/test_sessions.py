@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from sessions_vtab.contract.backend import OutcomeState
 from sessions_vtab.contract.predicate import Compare, Field, Op
-from sessions_vtab.contract.write import OutcomeState
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,

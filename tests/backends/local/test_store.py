@@ -17,8 +17,8 @@ from sessions_vtab.backends.local.file import (
     default_path,
     located,
 )
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.contract.functions import FUNCTIONS
-from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import (
     ConfigurationError,
 )

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from sessions_vtab import connect
+from sessions_vtab.contract.backend import OutcomeState
 from sessions_vtab.contract.predicate import Compare, Field, Op
-from sessions_vtab.contract.write import OutcomeState
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,

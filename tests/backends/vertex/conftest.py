@@ -8,6 +8,7 @@ import pytest
 
 from sessions_vtab.backends.vertex import VertexBackend
 from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import Action, OutcomeState, Source, Write
 from sessions_vtab.contract.predicate import (
     TIMESTAMP,
     AllOf,
@@ -18,8 +19,6 @@ from sessions_vtab.contract.predicate import (
 )
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.scoping import scoped
-from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.write import Action, OutcomeState, Write
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.fetch import Client, Clock

@@ -9,7 +9,7 @@ import pytest
 from sessions_vtab.backends.vertex import VertexBackend
 from sessions_vtab.backends.vertex.tables import PageFrame
 from sessions_vtab.contract.agent_events import text_of
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.rest.decoding import RowDecoder
 

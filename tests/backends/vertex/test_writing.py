@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from sessions_vtab.contract.write import OutcomeState
+from sessions_vtab.contract.backend import OutcomeState
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,

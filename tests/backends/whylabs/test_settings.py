@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sessions_vtab.backends.whylabs import WhylabsBackend
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import ConfigurationError, CredentialError
 
 BASE = "https://songbird.example"

@@ -6,8 +6,7 @@ from typing import Any, ClassVar, Self
 
 from sqlalchemy import pool
 
-from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.backend import Backend, Source
 from sessions_vtab.sqlalchemy import SessionsDialect
 
 
