@@ -16,7 +16,7 @@ from sessions_vtab import rest
 from sessions_vtab.backends.deepset import reading
 
 if TYPE_CHECKING:
-    from sessions_vtab.backends.deepset.backend import DeepsetBackend
+    from sessions_vtab.backends.deepset import DeepsetBackend
 
 SESSION: Final = "workspaces/{workspace}/upload_sessions/{session_id}"
 

@@ -16,7 +16,7 @@ from sessions_vtab import rest
 from sessions_vtab.contract.predicate import Compare, Field, Member, Op, Predicate
 
 if TYPE_CHECKING:
-    from sessions_vtab.backends.embedding_studio.backend import EmbeddingStudioBackend
+    from sessions_vtab.backends.embedding_studio import EmbeddingStudioBackend
 
 SESSION: Final = "sessions/{session_id}"
 

@@ -19,7 +19,7 @@ from sessions_vtab.contract import times
 from sessions_vtab.contract.tables import EVENTS
 
 if TYPE_CHECKING:
-    from sessions_vtab.backends.embedding_studio.backend import EmbeddingStudioBackend
+    from sessions_vtab.backends.embedding_studio import EmbeddingStudioBackend
 
 EVENT: Final = f"{reading.SESSION}/events/{{event_id}}"
 

@@ -16,7 +16,7 @@ from sessions_vtab.contract import times
 from sessions_vtab.contract.agent_events import camel
 
 if TYPE_CHECKING:
-    from sessions_vtab.backends.vertex.backend import VertexBackend
+    from sessions_vtab.backends.vertex import VertexBackend
     from sessions_vtab.backends.vertex.reading import Events
 
 APPEND = "append"

@@ -7,8 +7,7 @@ import threading
 import pytest
 
 import sessions_vtab
-from sessions_vtab.backends.vertex import VertexBackend
-from sessions_vtab.backends.vertex.backend import host_of
+from sessions_vtab.backends.vertex import VertexBackend, host_of
 from sessions_vtab.contract.backend import Source
 from sessions_vtab.contract.model import name_of
 from sessions_vtab.errors import ConfigurationError, CredentialError, UnsupportedError
