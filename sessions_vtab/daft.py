@@ -21,8 +21,7 @@ from typing import Any, Final
 from sessions_vtab.contract.backend import Source
 from sessions_vtab.errors import missing_extra
 from sessions_vtab.scanning import Part, schema_of, split
-from sessions_vtab.scanning.model import equal_to
-from sessions_vtab.scanning.opening import resolved
+from sessions_vtab.scanning.parts import equal_to, resolved
 from sessions_vtab.scanning.reading import read
 
 try:

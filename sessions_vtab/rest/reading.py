@@ -27,8 +27,7 @@ from sessions_vtab.errors import RefusedError
 from sessions_vtab.fetch import Item, Reader, RequestSpec, Response
 from sessions_vtab.rest.declaration import Operation, RestFrame, RestTable
 from sessions_vtab.rest.decoding import Decoder, RowDecoder, items_inside, texts_in
-from sessions_vtab.rest.parents import Parents, may_be_gone
-from sessions_vtab.rest.requests import Asked, Reading, ScanRequests, Scope
+from sessions_vtab.rest.requests import Asked, Parents, Reading, ScanRequests, Scope, may_be_gone
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend

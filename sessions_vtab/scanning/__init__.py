@@ -11,8 +11,7 @@
 
 Reading is bound by the service's quota, not by the machine: see ``docs/scale.md``.
 
-* `opening`: sources, tables and columns by name
-* `model`: parts and the conditions they hold
+* `parts`: parts of a table, their conditions, and what they name: sources, tables, columns
 * `rows`: a read without SQLite, or by a connection where its condition is SQL
 * `reading`, `splitting` (into sessions, by which table belongs to which): the functions
 
@@ -22,7 +21,7 @@ declared one (``columnar``), also for a read without rows.
 
 from __future__ import annotations
 
-from sessions_vtab.scanning.model import Part
+from sessions_vtab.scanning.parts import Part
 from sessions_vtab.scanning.reading import read, scan, schema_of
 from sessions_vtab.scanning.splitting import split
 

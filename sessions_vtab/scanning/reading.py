@@ -12,8 +12,15 @@ from sessions_vtab.contract.model import Column
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.scanning.model import Part, equal_to
-from sessions_vtab.scanning.opening import columns_of, opened, paced, resolved, resource_of
+from sessions_vtab.scanning.parts import (
+    Part,
+    columns_of,
+    equal_to,
+    opened,
+    paced,
+    resolved,
+    resource_of,
+)
 from sessions_vtab.scanning.rows import ScanContext, TableRead, condition, pages_of, selected
 
 _ROWS: Final = 4_096

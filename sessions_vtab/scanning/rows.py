@@ -28,7 +28,7 @@ from sessions_vtab.errors import (
 from sessions_vtab.plan.binding import Argument, Binder
 from sessions_vtab.plan.index_info import Constraint, IndexInfo, IndexUsage
 from sessions_vtab.plan.planner import plan_scan
-from sessions_vtab.scanning.model import PartCondition, judge
+from sessions_vtab.scanning.parts import PartCondition, judge
 
 if TYPE_CHECKING:
     import apsw

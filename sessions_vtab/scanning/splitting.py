@@ -13,8 +13,7 @@ from sessions_vtab.contract.backend import Resource, Source
 from sessions_vtab.contract.model import ColumnType, quoted
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
-from sessions_vtab.scanning.model import Part
-from sessions_vtab.scanning.opening import opened, resolved, resource_of
+from sessions_vtab.scanning.parts import Part, opened, resolved, resource_of
 from sessions_vtab.scanning.reading import pages
 from sessions_vtab.scanning.rows import TableRead, condition
 

@@ -42,8 +42,7 @@ from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.errors import ConfigurationError, UnsupportedError, did_you_mean
 from sessions_vtab.scanning import read, schema_of, split
-from sessions_vtab.scanning.model import Part, PartCondition
-from sessions_vtab.scanning.opening import opened, resolved, resource_of
+from sessions_vtab.scanning.parts import Part, PartCondition, opened, resolved, resource_of
 from sessions_vtab.scanning.reading import pages
 from sessions_vtab.scanning.rows import TableRead, condition
 from sessions_vtab.scanning.splitting import followed_column, parent_of, parts_of_names

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, missing_extra
-from sessions_vtab.scanning.model import Part
+from sessions_vtab.scanning.parts import Part
 from sessions_vtab.spark import (
     ReaderOptions,
     Stream,

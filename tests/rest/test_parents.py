@@ -14,7 +14,7 @@ from sessions_vtab import connect
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.fetch import ResponseMatcher, TokenPages
 from sessions_vtab.rest import Get, List, RestBackend, RestTable
-from sessions_vtab.rest.parents import Parents
+from sessions_vtab.rest.requests import Parents
 
 T = ColumnType
 _NAMES = (Column("name", T.TEXT, "Name."), Column("id", T.TEXT, "Id of the thing."))

@@ -13,7 +13,7 @@ import sessions_vtab
 from sessions_vtab.contract import times
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
-from sessions_vtab.scanning import opening
+from sessions_vtab.scanning import parts
 
 SESSIONS, EVENTS = 110, 700
 _LOCATIONS = {"vertex": "demo/us-central1/42", "deepset": "demo", "eleanor": "demo"}
@@ -86,9 +86,9 @@ def fewest(select: Callable[..., list[tuple[Any, ...]]]) -> int:
 @pytest.fixture
 def _no_paced_backends() -> Iterator[None]:
     yield
-    for backend in opening._paced.values():
+    for backend in parts._paced.values():
         backend.close()
-    opening._paced.clear()
+    parts._paced.clear()
 
 
 def ordered(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

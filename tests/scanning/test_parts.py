@@ -10,7 +10,7 @@ import pytest
 from sessions_vtab import config
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
 from sessions_vtab.scanning import read, scan, split
-from sessions_vtab.scanning.opening import opened, paced
+from sessions_vtab.scanning.parts import opened, paced
 from sessions_vtab.scanning.splitting import parts_of_names
 
 
