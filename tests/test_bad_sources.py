@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from typing import Any
 
 import apsw
@@ -13,14 +13,14 @@ import pytest
 from sessions_vtab import Connection, connect, register, registry
 from sessions_vtab.cli import main
 from sessions_vtab.cli.sources import banner
-from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.model import Column, Table
 from sessions_vtab.contract.verify import CHECKED
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, SessionsError
 from sessions_vtab.rest import Get, List, RestBackend, RestTable
 from sessions_vtab.testing.conformance import Suite
+from tests.declared import BASE, T, connected, declared
 from tests.memory import MemoryBackend
 
-T = ColumnType
 TICKETS = Table(
     "tickets",
     (
@@ -37,15 +37,14 @@ FIELDS = {name: name for name in ("id", "votes", "done", "created", "meta")}
 
 
 def _tickets(**fields: Any) -> type[RestBackend]:
-    declared = RestTable(
+    table = RestTable(
         TICKETS,
         "tickets/{id}",
         {**FIELDS, **fields},
         get=Get("GET /tickets/{id}"),
         list=List("GET /tickets", items="tickets"),
     )
-    members = {"name": "tickets", "title": "Tickets", "tables": (declared,)}
-    return type("Tickets", (RestBackend,), members)
+    return declared(table)
 
 
 class Misspelt(MemoryBackend):
@@ -75,7 +74,7 @@ class Without(MemoryBackend):
 
 BAD: list[tuple[Any, type[SessionsError], str]] = [
     (
-        {"backend": _tickets(votez="votes"), "base_url": "http://127.0.0.1:1"},
+        {"backend": _tickets(votez="votes"), "base_url": BASE},
         ConfigurationError,
         "^Source bad: .*no column votez",
     ),
@@ -174,18 +173,15 @@ def test_an_own_database_of_that_name_is_not_in_the_way() -> None:
 # Bugs
 
 
-def _serving(backend: type[RestBackend], **ticket: Any) -> Connection:
+def _serving(backend: type[RestBackend], **ticket: Any) -> AbstractContextManager[Connection]:
     right = {"id": "7", "votes": 3, "done": True, "created": "2026-01-05T09:00:00Z", "meta": {}}
-    transport = httpx.MockTransport(
-        lambda _: httpx.Response(200, json={"tickets": [{**right, **ticket}]})
-    )
-    source = {"backend": backend, "base_url": "http://127.0.0.1:1", "transport": transport}
-    return connect(sources={"t": source}, config=os.devnull)
+    answer = httpx.Response(200, json={"tickets": [{**right, **ticket}]})
+    return connected(backend, lambda _: answer)
 
 
 def test_a_bug_in_a_field_names_backend_table_and_line() -> None:
     backend = _tickets(votes=lambda item, _: item["nosuch"])
-    with closing(_serving(backend)) as db, pytest.raises(KeyError) as caught:
+    with _serving(backend) as db, pytest.raises(KeyError) as caught:
         db.execute("SELECT votes FROM tickets WHERE votes > :low", {"low": 1}).fetchall()
 
     (note,) = caught.value.__notes__
@@ -231,7 +227,7 @@ WRONG = [
 ]
 
 
-def _typed(column: str, value: Any) -> Connection:
+def _typed(column: str, value: Any) -> AbstractContextManager[Connection]:
     fields = {name: lambda item, _, name=name: item[name] for name in ("id", "votes", "done")}
     fields |= {"created": lambda item, _: item["created"], "meta": lambda _, __: "{}"}
     return _serving(_tickets(**{**fields, column: lambda _, __: value}))
@@ -239,14 +235,14 @@ def _typed(column: str, value: Any) -> Connection:
 
 @pytest.mark.parametrize(("column", "value", "said"), WRONG)
 def test_the_kit_finds_values_of_another_type(column: str, value: Any, said: str) -> None:
-    with closing(_typed(column, value)) as db, pytest.raises(AssertionError, match=said):
+    with _typed(column, value) as db, pytest.raises(AssertionError, match=said):
         Suite(db, "t")
 
 
 @pytest.mark.parametrize(("column", "value", "said"), WRONG)
 def test_so_does_the_debug_switch(monkeypatch, column: str, value: Any, said: str) -> None:
     monkeypatch.setenv(CHECKED, "1")
-    with closing(_typed(column, value)) as db, pytest.raises(TypeError, match=said) as caught:
+    with _typed(column, value) as db, pytest.raises(TypeError, match=said) as caught:
         db.execute("SELECT * FROM tickets").fetchall()
     assert "bug in the backend tickets" in caught.value.__notes__[0]
 
@@ -260,5 +256,5 @@ def test_every_built_in_backend_can_be_checked(monkeypatch) -> None:
 
 def test_with_the_switch_right_rows_are_read(monkeypatch) -> None:
     monkeypatch.setenv(CHECKED, "1")
-    with closing(_serving(_tickets())) as db:
+    with _serving(_tickets()) as db:
         assert db.execute("SELECT votes, done, meta FROM tickets").fetchall() == [(3, 1, "{}")]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import closing
+
 import httpx
 import pytest
 
@@ -14,6 +17,7 @@ from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.hints import names_of, problem
 from sessions_vtab.mcp.prompts import overview
 from sessions_vtab.mcp.prompts import schema_text as schema_for_prompts
+from tests.declared import played
 
 
 @pytest.fixture
@@ -25,13 +29,8 @@ def db():
         one = sessions[1] if request.url.path.endswith("/s2") else sessions
         return httpx.Response(200, json=[] if request.method == "POST" else one)
 
-    source = {
-        "backend": "adk_api",
-        "location": "desk/ann",
-        "base_url": "http://127.0.0.1:1",
-        "transport": httpx.MockTransport(server),
-    }
-    with connect(sources={"desk": source}, config="/dev/null") as connection:
+    source = played("adk_api", server, location="desk/ann")
+    with closing(connect(sources={"desk": source}, config=os.devnull)) as connection:
         yield connection
 
 

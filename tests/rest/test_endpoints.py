@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +21,8 @@ from sessions_vtab.errors import ConfigurationError, ReadOnlyError, SessionsErro
 from sessions_vtab.registry import backend_class
 from sessions_vtab.rest import Delete, Get, Insert, Operation, Update
 from sessions_vtab.rest.endpoints import corrected
+from tests.declared import BASE, connected
 
-BASE = "http://127.0.0.1:1"
 LOCATIONS = {
     "vertex": "demo/us-central1/42",
     "deepset": "ws",
@@ -379,21 +379,14 @@ def test_a_correction_changes_neither_what_it_does_nor_that_it_is_sent_once(
 # The rules of a source hold for corrected routes
 
 
-def _connection(answer: Any, **settings: Any) -> Connection:
+def _connected(answer: Any, **settings: Any) -> AbstractContextManager[Connection]:
     """Sessions of EleanorAI, whose paths have the placeholders in another order."""
-    source = {
-        "backend": "eleanor",
-        "location": "demo",
-        "base_url": "http://127.0.0.1:1",
-        "transport": httpx.MockTransport(answer),
-        "routes": {
-            "list": "GET /of/{namespace}",
-            "get": "GET /one/{session}/of/{namespace}",
-            "update": "PATCH /one/{session}/of/{namespace}",
-        },
-        **settings,
+    routes = {
+        "list": "GET /of/{namespace}",
+        "get": "GET /one/{session}/of/{namespace}",
+        "update": "PATCH /one/{session}/of/{namespace}",
     }
-    return connect(sources={"src": source}, config=os.devnull)
+    return connected("eleanor", answer, location="demo", **{"routes": routes, **settings})
 
 
 def _answer(request: httpx.Request) -> httpx.Response:
@@ -406,7 +399,7 @@ SENT = "SELECT method, url FROM http_requests"
 
 def test_the_order_of_placeholders_is_that_of_the_path() -> None:
     """What tells rows apart is still the session's id, not what comes last in the path."""
-    with closing(_connection(_answer)) as db:
+    with _connected(_answer) as db:
         assert db.execute("SELECT name FROM sessions WHERE session_id = 's'").fetchall()
         assert db.execute("SELECT count(*) FROM sessions").fetchall() == [(1,)]
         db.execute("UPDATE sessions SET description = 'd' WHERE session_id = 's'")
@@ -436,7 +429,7 @@ def test_the_order_of_placeholders_is_that_of_the_path() -> None:
     ],
 )
 def test_scopes_and_read_only_are_enforced(settings: Any, sql: str, error: Any) -> None:
-    with closing(_connection(_answer, **settings)) as db:
+    with _connected(_answer, **settings) as db:
         with pytest.raises(error):
             db.execute(sql).fetchall()
         assert db.execute(SENT).fetchall() == []
@@ -447,7 +440,7 @@ def test_a_write_whose_response_was_lost_is_not_sent_again() -> None:
         raise httpx.ReadError("lost", request=request)
 
     routes = {"truncate": "PUT /clear/{namespace}/{session}"}
-    with closing(_connection(drop, routes=routes)) as db:
+    with _connected(drop, routes=routes) as db:
         with pytest.raises((UnavailableError, SessionsError)):
             db.execute("SELECT * FROM truncate_session('s')").fetchall()
         assert len(db.execute(SENT).fetchall()) == 1

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from sessions_vtab import connect
-from sessions_vtab.contract.model import Column, ColumnType, Function, Table
+from sessions_vtab.contract.model import Column, Function, Table
 from sessions_vtab.fetch import ResponseMatcher
 from sessions_vtab.rest import (
     AfterPages,
@@ -28,9 +25,8 @@ from sessions_vtab.rest import (
     epoch_of,
 )
 from sessions_vtab.testing.conformance import run_suite
-from tests.rest.tickets import served
+from tests.declared import T, connected, declared
 
-T = ColumnType
 VOTE = Function(
     "vote",
     (Column("session", T.TEXT, "Name."), Column("more", T.INTEGER, "How many.")),
@@ -123,7 +119,7 @@ PAGES: dict[str, Paginator] = {
 def test_a_list_goes_on_by_a_field_inside_another(how: str) -> None:
     table = replace(TABLE, list=List("GET /tickets", items="result.rows", pages=PAGES[how]))
 
-    with closing(connect(sources={"t": served(table, Service())}, config=os.devnull)) as db:
+    with connected(declared(table), Service()) as db:
         sql = "SELECT id, owner, votes, made, meta FROM tickets WHERE votes > 4"
         assert db.execute(sql).fetchall() == [
             ("t5", "ann", 5, "2026-01-01 00:00:00.000000", '{"n":5}'),
@@ -137,9 +133,8 @@ def test_rows_are_written_and_acted_on_by_such_fields() -> None:
     service = Service()
     call = Operation("POST /tickets/{id}", item="result.ticket", body={"more": "by.votes"})
     vote = RestFunction(VOTE, call, {"id": "key.id", "votes": "counted.votes"})
-    source = served(TABLE, service, functions_declared=(vote,))
 
-    with closing(connect(sources={"t": source}, config=os.devnull)) as db:
+    with connected(declared(TABLE, functions_declared=(vote,)), service) as db:
         sql = "INSERT INTO tickets(owner, votes) VALUES ('bob', 3) RETURNING name, owner"
         assert db.execute(sql).fetchall() == [("tickets/t7", "bob")]
         assert db.execute("SELECT * FROM vote('tickets/t7', 4)").fetchall() == [("t7", 7)]
@@ -171,7 +166,7 @@ def test_what_is_not_there_is_said_with_the_whole_name(
     service.tickets["t0"] |= change
     table = replace(TABLE, list=List("GET /tickets", items="result.rows", pages=PAGES["a token"]))
 
-    with closing(connect(sources={"t": served(table, service)}, config=os.devnull)) as db:
+    with connected(declared(table), service) as db:
         if told is None:
             assert db.execute("SELECT owner, votes FROM tickets LIMIT 1").get in {
                 ("ann", None),

@@ -6,7 +6,6 @@ At most twice the fewest and three; rows as plain SQLite tables have them.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
@@ -14,27 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from sessions_vtab import Connection, connect
-from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab import Connection
 from sessions_vtab.fetch import ResponseMatcher, TokenPages
 from sessions_vtab.rest import Get, List, RestBackend, RestTable
+from tests.declared import NOTES, THINGS, connected
 
-T = ColumnType
-THINGS = Table(
-    "things",
-    (Column("name", T.TEXT, "Name."), Column("id", T.TEXT, "Id.")),
-    "One row per thing.",
-)
-NOTES = Table(
-    "notes",
-    (
-        Column("name", T.TEXT, "Name."),
-        Column("thing_name", T.TEXT, "Name of the thing."),
-        Column("id", T.TEXT, "Id of the thing."),
-        Column("note", T.TEXT, "Number of the note."),
-    ),
-    "One row per note.",
-)
 KEPT = {f"t{number:03d}": [str(note) for note in range(number % 4)] for number in range(120)}
 PAGE = 10
 PAGES = len(KEPT) // PAGE
@@ -85,9 +68,7 @@ def db(sent: list[str]) -> Iterator[Connection]:
         sent.append(str(request.url))
         return _server(request)
 
-    transport = httpx.MockTransport(server)
-    source = {"backend": Things, "base_url": "http://127.0.0.1:1", "transport": transport}
-    with connect(sources={"t": source}, config=os.devnull) as connection:
+    with connected(Things, server) as connection:
         yield connection
 
 

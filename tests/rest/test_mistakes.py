@@ -25,14 +25,14 @@ from sessions_vtab.rest import (
     Insert,
     List,
     Operation,
-    RestBackend,
     RestFunction,
     RestResource,
     RestTable,
     Update,
     Writer,
 )
-from tests.rest.tickets import PATH, RIGHT, TICKETS, Own, Rows, T, capability
+from tests.declared import BASE, RIGHT, TICKETS, T, declared
+from tests.rest.tickets import PATH, Own, Rows, capability
 
 NOTES = RestTable(
     Table(
@@ -67,9 +67,8 @@ VERB = RestFunction(FUNCTIONS["truncate_session"], Operation("POST /tickets/{id}
 
 
 def opened(*tables: RestTable, functions: tuple[RestFunction, ...] = (), **more: Any) -> Any:
-    members = {"name": "tickets", "title": "Tickets", "tables": tables, **more}
-    kind = type("Tickets", (RestBackend,), {**members, "functions_declared": functions})
-    backend = kind.open(Source("t", "tickets", "", {"base_url": "http://127.0.0.1:1"}))
+    kind = declared(*tables, functions_declared=functions, **more)
+    backend = kind.open(Source("t", "tickets", "", {"base_url": BASE}))
     verify(backend)
     return backend
 
@@ -267,11 +266,10 @@ def test_a_mistake_in_a_rest_declaration(make: Callable[[], Any], told: str) -> 
 
 
 def test_functions_under_the_name_that_holds_them_later() -> None:
-    kind = type("Tickets", (RestBackend,), {"name": "tickets", "title": "T", "tables": (RIGHT,)})
-    wrong = type("Wrong", (kind,), {"functions": (VERB,)})
+    wrong = declared(RIGHT, functions=(VERB,))
 
     with pytest.raises(ConfigurationError, match="declares its functions in functions_declared"):
-        wrong.open(Source("t", "tickets", "", {"base_url": "http://127.0.0.1:1"}))
+        wrong.open(Source("t", "tickets", "", {"base_url": BASE}))
 
 
 @pytest.mark.parametrize(

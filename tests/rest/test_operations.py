@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from contextlib import closing
 from dataclasses import replace
 
 import httpx
 import pytest
 
-from sessions_vtab import connect
 from sessions_vtab.contract.capability import ValueForm
-from sessions_vtab.contract.model import Column, ColumnType, Function, Table
+from sessions_vtab.contract.model import Column, Function
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, ProtocolError
 from sessions_vtab.rest import (
     Delete,
@@ -26,6 +23,7 @@ from sessions_vtab.rest import (
     RestTable,
     Update,
 )
+from tests.declared import BASE, NOTES, THINGS, T, connected, declared, unasked
 
 
 @pytest.mark.parametrize(
@@ -57,44 +55,22 @@ def test_whether_it_changes_something_and_whether_it_is_repeated(
     assert call.kind == ("write" if changes else "read")
 
 
-THINGS = Table(
-    "things",
-    (Column("name", ColumnType.TEXT, "Name."), Column("id", ColumnType.TEXT, "Id.")),
-    "One row per thing.",
+THING = RestTable(
+    THINGS,
+    "things/{id}",
+    {"id": "id"},
+    get=Get("GET /things/{id}", item="thing"),
+    list=List("GET /things", items="things"),
 )
-PARTS = Table(
-    "parts",
-    (
-        Column("name", ColumnType.TEXT, "Name."),
-        Column("thing_name", ColumnType.TEXT, "Name of the thing."),
-        Column("part", ColumnType.TEXT, "Id of a part."),
-    ),
-    "One row per part.",
+NOTE = RestTable(
+    NOTES,
+    "things/{id}/notes/{note}",
+    {"note": "number"},
+    parent="things",
+    inside="notes",
+    listed=False,
 )
-
-
-class Things(RestBackend):
-    """Things whose parts are read one by one."""
-
-    name = "things"
-    title = "Things"
-    tables = (
-        RestTable(
-            THINGS,
-            "things/{id}",
-            {"id": "id"},
-            get=Get("GET /things/{id}", item="thing"),
-            list=List("GET /things", items="things"),
-        ),
-        RestTable(
-            PARTS,
-            "things/{id}/parts/{part}",
-            {"part": "id"},
-            parent="things",
-            inside="parts",
-            listed=False,
-        ),
-    )
+"""They are read with each thing."""
 
 
 @pytest.mark.parametrize(
@@ -108,13 +84,8 @@ def test_a_response_without_the_item_is_not_a_missing_row(body: str) -> None:
             return httpx.Response(200, json={"things": [{"id": "1"}]})
         return httpx.Response(200, text=body, headers={"content-type": "application/json"})
 
-    source = {
-        "backend": Things,
-        "base_url": "http://127.0.0.1:1",
-        "transport": httpx.MockTransport(server),
-    }
-    with connect(sources={"t": source}, config=os.devnull) as db, pytest.raises(ProtocolError):
-        db.execute("SELECT * FROM parts").fetchall()
+    with connected(declared(THING, NOTE), server) as db, pytest.raises(ProtocolError):
+        db.execute("SELECT * FROM notes").fetchall()
 
 
 def test_a_row_that_is_deleted_and_inserted_again_is_there_afterwards() -> None:
@@ -139,19 +110,13 @@ def test_a_row_that_is_deleted_and_inserted_again_is_there_afterwards() -> None:
                 return httpx.Response(200, json={"thing": body})
         return httpx.Response(404, json={"error": "no such thing"})
 
-    kind = Column("kind", ColumnType.TEXT, "Kind.")
     things = replace(
-        Things.tables[0],
-        table=replace(THINGS, visible=(*THINGS.visible, kind)),
+        THING,
+        table=THINGS.extended(Column("kind", T.TEXT, "Kind.")),
         insert=Insert("POST /things", item="thing", body={"id": "id", "kind": "kind"}),
         delete=Delete("DELETE /things/{id}"),
     )
-    source = {
-        "backend": type("Writable", (Things,), {"tables": (things, Things.tables[1])}),
-        "base_url": "http://127.0.0.1:1",
-        "transport": httpx.MockTransport(server),
-    }
-    with closing(connect(sources={"t": source}, config=os.devnull)) as db:
+    with connected(declared(things, NOTE), server) as db:
         db.execute("BEGIN")
         db.execute("DELETE FROM things WHERE id = 'a'")
         db.execute("INSERT INTO things(id, kind) VALUES ('a', 'new'), ('b', 'new')")
@@ -161,15 +126,7 @@ def test_a_row_that_is_deleted_and_inserted_again_is_there_afterwards() -> None:
         assert there == {"a": "new", "b": "new"}
 
 
-IN_A_SPACE = Table(
-    "things",
-    (
-        Column("name", ColumnType.TEXT, "Name."),
-        Column("space", ColumnType.TEXT, "Where it is."),
-        Column("id", ColumnType.TEXT, "Id."),
-    ),
-    "One row per thing.",
-)
+IN_A_SPACE = THINGS.extended(Column("space", T.TEXT, "Where it is."))
 
 
 class Spaces(RestBackend):
@@ -211,11 +168,9 @@ class SaidSpaces(Spaces):
     ],
 )
 def test_the_form_of_a_url_follows_from_the_location(kind: type[RestBackend], url: str) -> None:
-    source = {"backend": kind, "base_url": "http://127.0.0.1:1"}
-
     assert kind.urls == (url,)
     with (
-        closing(connect(sources={"t": source}, config=os.devnull)) as db,
+        connected(kind, unasked) as db,
         pytest.raises(MissingParameterError, match=rf"has no space.*\({re.escape(url)}\)"),
     ):
         db.execute("INSERT INTO things(id) VALUES ('x')")
@@ -224,17 +179,17 @@ def test_the_form_of_a_url_follows_from_the_location(kind: type[RestBackend], ur
 RENAME = Function(
     "rename",
     (
-        Column("session", ColumnType.TEXT, "Name of the thing."),
-        Column("to_id", ColumnType.TEXT, "Its new id."),
-        Column("why", ColumnType.TEXT, "Why."),
+        Column("session", T.TEXT, "Name of the thing."),
+        Column("to_id", T.TEXT, "Its new id."),
+        Column("why", T.TEXT, "Why."),
     ),
     (
-        Column("session_name", ColumnType.TEXT, "Name of the thing."),
-        Column("id", ColumnType.TEXT, "Its id before."),
-        Column("reason", ColumnType.TEXT, "Why."),
-        Column("votes", ColumnType.INTEGER, "A number."),
-        Column("done", ColumnType.BOOLEAN, "1."),
-        Column("response", ColumnType.JSON, "The response."),
+        Column("session_name", T.TEXT, "Name of the thing."),
+        Column("id", T.TEXT, "Its id before."),
+        Column("reason", T.TEXT, "Why."),
+        Column("votes", T.INTEGER, "A number."),
+        Column("done", T.BOOLEAN, "1."),
+        Column("response", T.JSON, "The response."),
     ),
     "Renames a thing.",
     required=("session", "to_id"),
@@ -263,17 +218,15 @@ def test_the_row_of_a_function_is_declared_by_its_results(
     item: str, body: str, row: tuple[object, ...]
 ) -> None:
     verb = RestFunction(RENAME, Operation("POST /things/{id}/{to_id}", item=item), ROW)
-    kind = type("Verbs", (Things,), {"functions_declared": (verb,)})
     headers = {"content-type": "application/json"}
-    answer = httpx.MockTransport(lambda _: httpx.Response(200, content=body, headers=headers))
-    source = {"backend": kind, "base_url": "http://127.0.0.1:1", "transport": answer}
+    answer = httpx.Response(200, content=body, headers=headers)
 
-    with closing(connect(sources={"t": source}, config=os.devnull)) as db:
+    with connected(declared(THING, NOTE, functions_declared=(verb,)), lambda _: answer) as db:
         rows = db.execute("SELECT * FROM rename('7', '8', 'fun')").fetchall()
         asked = db.execute("SELECT method, url FROM http_requests").fetchall()
 
     assert rows == [row]
-    assert asked == [("POST", "http://127.0.0.1:1/things/7/8")]
+    assert asked == [("POST", f"{BASE}/things/7/8")]
 
 
 def test_a_value_of_another_form_than_the_declared_one_is_refused_before_anything_is_sent() -> None:
@@ -283,9 +236,8 @@ def test_a_value_of_another_form_than_the_declared_one_is_refused_before_anythin
         delete=Delete("DELETE /{space}/{id}"),
     )
     kind = type("Forms", (Spaces,), {"tables": (table,)})
-    source = {"backend": kind, "base_url": "http://127.0.0.1:1", "location": "here"}
 
-    with closing(connect(sources={"t": source}, config=os.devnull)) as db:
+    with connected(kind, unasked, location="here") as db:
         with pytest.raises(InvalidValueError, match="'x' is not a valid number of a thing"):
             db.execute("INSERT INTO things(id) VALUES ('x')")
         named = "SELECT * FROM things WHERE name = 'spaces/here/things/x'"
@@ -297,10 +249,9 @@ def test_a_value_of_another_form_than_the_declared_one_is_refused_before_anythin
 def test_a_row_cannot_lose_its_name(value: str) -> None:
     table = replace(Spaces.tables[0], update=Update("PUT /{space}/{id}", body={"id": "id"}))
     kind = type("Renamed", (Spaces,), {"tables": (table,)})
-    seven = httpx.MockTransport(lambda _: httpx.Response(200, json={"id": "7"}))
-    source = {"backend": kind, "base_url": "http://127.0.0.1:1", "location": "here"}
+    seven = httpx.Response(200, json={"id": "7"})
 
-    with closing(connect(sources={"t": {**source, "transport": seven}}, config=os.devnull)) as db:
+    with connected(kind, lambda _: seven, location="here") as db:
         with pytest.raises(InvalidValueError, match="id cannot be empty"):
             db.execute(f"UPDATE things SET id = {value} WHERE id = '7'")
         assert db.execute("SELECT method FROM http_requests").fetchall() == [("GET",)]

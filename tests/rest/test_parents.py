@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import closing
 from typing import Any
 
 import httpx
 import pytest
 
-from sessions_vtab import connect
-from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.model import Column
 from sessions_vtab.fetch import ResponseMatcher, TokenPages
 from sessions_vtab.rest import Get, List, RestBackend, RestTable
 from sessions_vtab.rest.requests import Parents
+from tests.declared import NOTES, THINGS, T, connected
 
-T = ColumnType
-_NAMES = (Column("name", T.TEXT, "Name."), Column("id", T.TEXT, "Id of the thing."))
 _GONE = (ResponseMatcher(404, "no thing"),)
 
 
@@ -28,7 +24,7 @@ class Things(RestBackend):
     title = "Things"
     tables = (
         RestTable(
-            Table("things", (*_NAMES, Column("old", T.TEXT, "0 or 1.")), "One row per thing."),
+            THINGS.extended(Column("old", T.TEXT, "0 or 1.")),
             "things/{id}",
             {"id": "id"},
             get=Get("GET /things/{id}", missing=_GONE),
@@ -41,15 +37,7 @@ class Things(RestBackend):
             ),
         ),
         RestTable(
-            Table(
-                "notes",
-                (
-                    *_NAMES,
-                    Column("thing_name", T.TEXT, "Name of the thing."),
-                    Column("note", T.TEXT, "Number of the note."),
-                ),
-                "One row per note.",
-            ),
+            NOTES,
             "things/{id}/notes/{note}",
             {"note": "number"},
             parent="things",
@@ -93,9 +81,7 @@ class Server:
 
 
 def _found(server: Server, sql: str, keys: Any) -> int:
-    transport = httpx.MockTransport(server)
-    source = {"backend": Things, "base_url": "http://127.0.0.1:1", "transport": transport}
-    with closing(connect(sources={"t": source}, config=os.devnull)) as db:
+    with connected(Things, server) as db:
         ((count,),) = db.execute(f"SELECT count(note) FROM {sql}", (json.dumps(keys),)).fetchall()
     return int(count)
 

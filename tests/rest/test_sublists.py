@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import httpx
 import pytest
 
-from sessions_vtab import Connection, connect
-from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab import Connection
+from sessions_vtab.contract.model import Column, Table
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.errors import InvalidValueError, ProtocolError
 from sessions_vtab.fetch import NumberedPages, ResponseMatcher
 from sessions_vtab.rest import Get, List, RestBackend, RestResource, RestTable
 from sessions_vtab.rest.requests import Reading, Spread
+from tests.declared import BASE, NOTES, THINGS, T, connected, unasked
 
-T = ColumnType
+_KIND = Column("kind", T.TEXT, "What it is about.")
 _SIZE = Column("page_size", T.INTEGER, "Rows of a page.", hidden=True, parameter=True)
-THINGS = Table(
-    "things",
-    (Column("name", T.TEXT, "Name."), Column("id", T.TEXT, "Id.")),
-    "One row per thing.",
-)
-NOTES = Table(
-    "notes",
-    (
-        Column("name", T.TEXT, "Name."),
-        Column("thing_name", T.TEXT, "Name of the thing."),
-        Column("id", T.TEXT, "Id of the thing."),
-        Column("note", T.TEXT, "Number of the note."),
-        Column("kind", T.TEXT, "What it is about."),
-    ),
-    "One row per note.",
-    (_SIZE,),
-)
 KEPT = {"a": ["1", "2", "3"], "b": [], "c/d": ["4"], "": ["5"]}
 """Notes of each thing. One is about the weather."""
 
@@ -58,7 +40,7 @@ class Things(RestBackend):
             list=List("GET /things", items="things"),
         ),
         RestTable(
-            NOTES,
+            NOTES.extended(_KIND, hidden=(_SIZE,)),
             "things/{id}/notes/{note}",
             {"note": "number", "kind": "kind"},
             parent="things",
@@ -105,9 +87,7 @@ def db(sent: list[str]) -> Iterator[Connection]:
         sent.append(request.url.raw_path.decode())
         return _server(request)
 
-    transport = httpx.MockTransport(server)
-    source = {"backend": Things, "base_url": "http://127.0.0.1:1", "transport": transport}
-    with connect(sources={"t": source}, config=os.devnull) as connection:
+    with connected(Things, server) as connection:
         yield connection
 
 
@@ -159,7 +139,7 @@ def test_a_preview_shows_what_a_read_begins_with(
 ) -> None:
     shown = [one.url for _, one in db.preview(f"SELECT * FROM notes WHERE {where}")]
 
-    assert sorted(one.removeprefix("http://127.0.0.1:1") for one in shown) == sorted(asked)
+    assert sorted(one.removeprefix(BASE) for one in shown) == sorted(asked)
     assert sent == []
 
 
@@ -186,13 +166,8 @@ def test_a_page_that_is_not_as_declared_is_an_error(sent: list[str]) -> None:
     def server(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"notes": [{"kind": "no number"}], "has_more": False})
 
-    source: dict[str, Any] = {
-        "backend": Things,
-        "base_url": "http://127.0.0.1:1",
-        "transport": httpx.MockTransport(server),
-    }
     with (
-        connect(sources={"t": source}, config=os.devnull) as connection,
+        connected(Things, server) as connection,
         pytest.raises(ProtocolError, match="field number should be text"),
     ):
         connection.execute("SELECT note FROM notes WHERE id = 'a'").fetchall()
@@ -277,12 +252,7 @@ def test_several_conditions_on_a_scope_hold_together(where: str, asked: list[str
         sent.append(request.url.path)
         return httpx.Response(200, json={"pages": [{"no": 1}]})
 
-    source = {
-        "backend": Shelves,
-        "base_url": "http://127.0.0.1:1",
-        "transport": httpx.MockTransport(server),
-    }
-    with connect(sources={"s": source}, config=os.devnull) as db:
+    with connected(Shelves, server) as db:
         rows = db.execute(f"SELECT shelf FROM pages WHERE id = '7' AND {where}").fetchall()
 
     assert sent == asked
@@ -302,14 +272,9 @@ def test_of_many_keys_those_of_no_parent_request_nothing_in_any_scope(
             return httpx.Response(200, json={"books": [{"id": "5"}, {"id": "7"}, {"id": "x"}]})
         return httpx.Response(200, json={"pages": [{"no": 1}]})
 
-    source = {
-        "backend": Shelves,
-        "base_url": "http://127.0.0.1:1",
-        "transport": httpx.MockTransport(server),
-    }
     names = [f"shelves/{shelf}/books/{book}" for shelf in shelves for book in range(120)]
     marks = ", ".join("?" * len(names))
-    with connect(sources={"s": source}, config=os.devnull) as db:
+    with connected(Shelves, server) as db:
         sql = f"SELECT shelf, id FROM pages WHERE book_name IN ({marks})"
         rows = db.execute(sql, names).fetchall()
 
@@ -325,13 +290,8 @@ def test_many_keys_are_read_where_parents_may_not_be_listed() -> None:
             return httpx.Response(403, json={})
         return httpx.Response(200, json={"pages": [{"no": 1}]})
 
-    source = {
-        "backend": Shelves,
-        "base_url": "http://127.0.0.1:1",
-        "transport": httpx.MockTransport(server),
-    }
     names = [f"shelves/a/books/{book}" for book in range(120)]
-    with connect(sources={"s": source}, config=os.devnull) as db:
+    with connected(Shelves, server) as db:
         sql = f"SELECT id FROM pages WHERE book_name IN ({', '.join('?' * 120)})"
         assert len(db.execute(sql, names).fetchall()) == 120
 
@@ -339,8 +299,6 @@ def test_many_keys_are_read_where_parents_may_not_be_listed() -> None:
 def test_conditions_that_no_value_meets_request_nothing_of_a_table_without_a_list() -> None:
     things = replace(Things.tables[0], list=None)
     backend = type("Unlisted", (Things,), {"tables": (things,), "readers": {}})
-    transport = httpx.MockTransport(lambda _: httpx.Response(500))
-    source = {"backend": backend, "base_url": "http://127.0.0.1:1", "transport": transport}
-    with connect(sources={"t": source}, config=os.devnull) as db:
+    with connected(backend, unasked) as db:
         for where in ("id = 'a' AND id = 'b'", "name = 'things/a' AND name = 'things/b'"):
             assert db.execute(f"SELECT id FROM things WHERE {where}").fetchall() == []

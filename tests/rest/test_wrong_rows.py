@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +16,8 @@ from sessions_vtab.errors import ProtocolError, UnknownOutcomeError
 from sessions_vtab.fetch import NumberedPages, ResponseMatcher
 from sessions_vtab.rest import Get, Insert, List, Operation, RestFunction, RestTable, Update
 from sessions_vtab.testing.conformance import run_suite
-from tests.rest.tickets import RIGHT, TICKETS, Own, Rows, T, capability, served
+from tests.declared import RIGHT, TICKETS, T, connected, declared, played
+from tests.rest.tickets import Own, Rows, capability
 
 CLOSE = Function(
     "close_ticket",
@@ -39,10 +39,9 @@ CLOSE = Function(
 def test_a_function_whose_rows_are_wrong(rows: Any, told: str) -> None:
     verb = RestFunction(CLOSE, Operation("POST /tickets/{id}/close"), rows)
     answer = httpx.Response(200, json={"state": "shut"})
-    source = served(RIGHT, lambda _: answer, functions_declared=(verb,))
 
     with (
-        connect(sources={"t": source}, config=os.devnull) as db,
+        connected(declared(RIGHT, functions_declared=(verb,)), lambda _: answer) as db,
         pytest.raises((TypeError, UnknownOutcomeError), match=told),
     ):
         db.execute("SELECT * FROM close_ticket('tickets/7')").fetchall()
@@ -62,7 +61,7 @@ def test_a_write_may_wrap_its_row_in_a_field_of_its_own(get: Get) -> None:
         field = {"POST": "made", "PATCH": "changed"}.get(request.method, get.item)
         return httpx.Response(200, json={field: row} if field else row)
 
-    with connect(sources={"t": served(table, serve)}, config=os.devnull) as db:
+    with connected(declared(table), serve) as db:
         made = db.execute("INSERT INTO tickets(owner) VALUES ('ann') RETURNING name")
         assert made.fetchall() == [("tickets/7",)]
         sql = "UPDATE tickets SET owner = 'eve' WHERE id = '7' RETURNING id"
@@ -121,7 +120,7 @@ def test_a_full_page_has_to_say_whether_another_follows(pages: NumberedPages, to
         return httpx.Response(200, json={"tickets": rows})
 
     table = replace(RIGHT, list=List("GET /tickets", items="tickets", pages=pages))
-    with connect(sources={"t": served(table, serve)}, config=os.devnull) as db:
+    with connected(declared(table), serve) as db:
         if told:
             with pytest.raises(ProtocolError, match=told):
                 db.execute("SELECT id FROM tickets").fetchall()
@@ -152,8 +151,7 @@ def test_a_scope_that_does_not_exist_is_no_failure_of_the_kit() -> None:
         error = httpx.Response(404, json={"error": "no ticket"})
         return error if row is None else httpx.Response(200, json=row)
 
-    source = {**served(table, serve, location=("branch",)), "location": "north"}
-    with closing(connect(sources={"t": source}, config=os.devnull)) as db:
+    with connected(declared(table, location=("branch",)), serve, location="north") as db:
         assert run_suite(db, "t", most=6) == []
 
 
@@ -174,7 +172,7 @@ def test_a_list_of_pages_is_read_as_an_iterator_is(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_an_answer_that_is_not_as_declared(answer: Any, told: str) -> None:
-    source = served(RIGHT, lambda _: httpx.Response(200, json=answer))
+    source = played(declared(RIGHT), lambda _: httpx.Response(200, json=answer))
 
     with (
         connect(sources={"bent_one": source}, config=os.devnull) as db,

@@ -6,94 +6,61 @@ import os
 import re
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import httpx
 import pytest
 
-from sessions_vtab import Connection, connect
-from sessions_vtab.contract.model import Column, ColumnType, Table
-from sessions_vtab.rest import Get, List, RestBackend, RestTable
+from sessions_vtab import connect
 from sessions_vtab.testing.conformance import Suite, run_suite
+from tests.declared import RIGHT, connected, declared, played
 
-TICKETS = Table(
-    "tickets",
-    (
-        Column("name", ColumnType.TEXT, "Name."),
-        Column("id", ColumnType.TEXT, "Id."),
-        Column("owner", ColumnType.TEXT, "Who."),
-        Column("votes", ColumnType.INTEGER, "How many."),
-    ),
-    "One row per ticket.",
-)
 ITEMS = [
     {"id": f"t{number:02d}", "owner": ("ann", "Ann", None)[number % 3], "votes": number % 4}
     for number in range(12)
 ]
 
 
-class Tickets(RestBackend):
-    name = "tickets"
-    title = "Tickets"
-    tables = (
-        RestTable(
-            TICKETS,
-            "tickets/{id}",
-            {name: name for name in ("id", "owner", "votes")},
-            get=Get("GET /tickets/{id}"),
-            list=List("GET /tickets", items="tickets", filters={"owner": "owner"}),
-        ),
-    )
-
-
-def _server(*, cut: bool = False, ignoring_case: bool = False) -> httpx.MockTransport:
-    def serve(request: httpx.Request) -> httpx.Response:
-        key = request.url.path.removeprefix("/tickets").strip("/")
-        if key:
-            found = [one for one in ITEMS if one["id"] == key]
-            return httpx.Response(200, json=found[0]) if found else httpx.Response(404)
-        owner = request.url.params.get("owner")
-        rows = [one for one in ITEMS if owner is None or _same(one["owner"], owner, ignoring_case)]
-        return httpx.Response(200, json={"tickets": rows[:-1] if cut and owner else rows})
-
-    return httpx.MockTransport(serve)
+def serve(
+    request: httpx.Request, *, cut: bool = False, ignoring_case: bool = False
+) -> httpx.Response:
+    """What the service of the tickets answers."""
+    key = request.url.path.removeprefix("/tickets").strip("/")
+    if key:
+        found = [one for one in ITEMS if one["id"] == key]
+        return httpx.Response(200, json=found[0]) if found else httpx.Response(404)
+    owner = request.url.params.get("owner")
+    rows = [one for one in ITEMS if owner is None or _same(one["owner"], owner, ignoring_case)]
+    return httpx.Response(200, json={"tickets": rows[:-1] if cut and owner else rows})
 
 
 def _same(mine: str | None, asked: str, ignoring_case: bool) -> bool:
     return mine == asked or (ignoring_case and (mine or "").lower() == asked.lower())
 
 
-def _connected(transport: httpx.MockTransport, backend: type[RestBackend] = Tickets) -> Connection:
-    source = {"backend": backend, "base_url": "http://127.0.0.1:1", "transport": transport}
-    return connect(sources={"t": source}, config=os.devnull)
+TICKETS = declared(RIGHT)
+LISTED = replace(RIGHT, get=None)
+"""Without GET, so that unknown ids are no errors."""
 
 
-@pytest.fixture
-def listed() -> type[RestBackend]:
-    """Without GET, so that unknown ids are no errors."""
-    (table,) = Tickets.tables
-    return type("Listed", (Tickets,), {"tables": (replace(table, get=None),)})
-
-
-def test_a_table_of_any_name_is_asked(listed) -> None:
-    with closing(_connected(_server(), listed)) as db:
+def test_a_table_of_any_name_is_asked() -> None:
+    with connected(declared(LISTED), serve) as db:
         suite = Suite(db, "t")
         assert suite.check_shapes() >= 18
         suite.close()
         assert run_suite(db, "t", most=5) == []
 
 
-def test_a_filter_that_ignores_case_is_right_unless_it_is_declared_exact(listed) -> None:
-    with closing(_connected(_server(ignoring_case=True), listed)) as db:
+def test_a_filter_that_ignores_case_is_right_unless_it_is_declared_exact() -> None:
+    with connected(declared(LISTED), partial(serve, ignoring_case=True)) as db:
         assert run_suite(db, "t", most=5) == []
-    (table,) = listed.tables
-    exact = replace(table, list=replace(table.list, exact=True))
-    wrong = type("Exact", (Tickets,), {"tables": (exact,)})
-    with closing(_connected(_server(ignoring_case=True), wrong)) as db:
+    exact = replace(LISTED, list=replace(RIGHT.list, exact=True))
+    with connected(declared(exact), partial(serve, ignoring_case=True)) as db:
         assert any("owner" in failure for failure in run_suite(db, "t", most=5))
 
 
-def test_a_filter_that_loses_a_row_is_found_by_the_shapes(listed) -> None:
-    with closing(_connected(_server(cut=True), listed)) as db:
+def test_a_filter_that_loses_a_row_is_found_by_the_shapes() -> None:
+    with connected(declared(LISTED), partial(serve, cut=True)) as db:
         suite = Suite(db, "t")
         with pytest.raises(AssertionError, match=r"(?s)1 cases.*tickets-multiset-11: .*missing"):
             suite.check_shapes()
@@ -112,36 +79,34 @@ def test_a_filter_that_loses_a_row_is_found_by_the_shapes(listed) -> None:
     ],
 )
 def test_a_column_that_no_row_fills_is_reported_unless_the_author_says_so(
-    listed, fields: dict[str, str | None], empty: dict[str, list[str]], told: str | None
+    fields: dict[str, str | None], empty: dict[str, list[str]], told: str | None
 ) -> None:
-    (table,) = listed.tables
-    every = {name: field for name, field in (table.fields | fields).items() if field is not None}
-    bent = type("Bent", (Tickets,), {"tables": (replace(table, fields=every),)})
+    every = {name: field for name, field in (RIGHT.fields | fields).items() if field is not None}
 
-    with closing(_connected(_server(), bent)) as db:
+    with connected(declared(replace(LISTED, fields=every)), serve) as db:
         failures = run_suite(db, "t", most=2, empty=empty)
 
     assert len(failures) == (told is not None)
     assert told is None or re.match(told, failures[0])
 
 
-def test_without_rows_there_is_nothing_to_fill(listed) -> None:
-    nothing = httpx.MockTransport(lambda _: httpx.Response(200, json={"tickets": []}))
+def test_without_rows_there_is_nothing_to_fill() -> None:
+    nothing = httpx.Response(200, json={"tickets": []})
 
-    with closing(_connected(nothing, listed)) as db:
+    with connected(declared(LISTED), lambda _: nothing) as db:
         suite = Suite(db, "t")
         suite.check_filled("tickets")
         suite.close()
 
 
 def test_an_error_of_the_service_is_a_failure_of_each_check_that_meets_it() -> None:
-    def serve(request: httpx.Request) -> httpx.Response:
+    def only_known(request: httpx.Request) -> httpx.Response:
         known = {"", *(one["id"] for one in ITEMS)}
         if request.url.path.removeprefix("/tickets").strip("/") in known:
-            return _server().handle_request(request)
+            return serve(request)
         return httpx.Response(200, json=["not an id"])
 
-    with closing(_connected(httpx.MockTransport(serve))) as db:
+    with connected(TICKETS, only_known) as db:
         failures = run_suite(db, "t", most=2)
 
     assert any("t.tickets by get: " in one and "ProtocolError" in one for one in failures)
@@ -149,20 +114,20 @@ def test_an_error_of_the_service_is_a_failure_of_each_check_that_meets_it() -> N
 
 
 def test_a_source_that_cannot_be_read_is_one_failure() -> None:
-    closed = httpx.MockTransport(lambda _: httpx.Response(403, json={"error": "closed"}))
+    closed = httpx.Response(403, json={"error": "closed"})
 
-    with closing(_connected(closed)) as db:
+    with connected(TICKETS, lambda _: closed) as db:
         (failure,) = run_suite(db, "t")
 
     assert failure.startswith("t: reading its rows: ForbiddenError: ")
 
 
-def test_an_error_in_a_shape_has_its_statement(listed) -> None:
-    def serve(request: httpx.Request) -> httpx.Response:
+def test_an_error_in_a_shape_has_its_statement() -> None:
+    def without_owners(request: httpx.Request) -> httpx.Response:
         wrong = "owner" in request.url.params
-        return httpx.Response(200, json=[]) if wrong else _server().handle_request(request)
+        return httpx.Response(200, json=[]) if wrong else serve(request)
 
-    with closing(_connected(httpx.MockTransport(serve), listed)) as db:
+    with connected(declared(LISTED), without_owners) as db:
         suite = Suite(db, "t")
         failures = list(suite.wrong_shapes())
         suite.close()
@@ -171,8 +136,8 @@ def test_an_error_in_a_shape_has_its_statement(listed) -> None:
     assert all(re.match(r"tickets-\S+: SELECT .*\nProtocolError: ", one) for one in failures)
 
 
-def test_too_few_shapes_are_a_failure(listed, monkeypatch: pytest.MonkeyPatch) -> None:
-    with closing(_connected(_server(), listed)) as db:
+def test_too_few_shapes_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    with connected(declared(LISTED), serve) as db:
         suite = Suite(db, "t")
         monkeypatch.setattr(suite, "_listable", lambda *_: False)
         with pytest.raises(
@@ -197,10 +162,8 @@ def test_too_few_shapes_are_a_failure(listed, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("default", [True, False])
 def test_the_example_of_a_table_is_run(example: str, wrong: str | None, default: bool) -> None:
     """Whether or not its source is the default, whose tables need no prefix."""
-    (table,) = Tickets.tables
-    own = replace(table, table=replace(TICKETS, example=example))
-    backend = type("Own", (Tickets,), {"tables": (own,)})
-    source = {"backend": backend, "base_url": "http://127.0.0.1:1", "transport": _server()}
+    own = replace(RIGHT, table=RIGHT.table.extended(example=example))
+    source = played(declared(own), serve)
     sources = {"t": source} if default else {"l": "local://:memory:", "t": source}
     with closing(connect(sources=sources, default=next(iter(sources)), config=os.devnull)) as db:
         found = [one for one in run_suite(db, "t", most=1) if "example" in one]
@@ -210,15 +173,12 @@ def test_the_example_of_a_table_is_run(example: str, wrong: str | None, default:
 
 
 def test_a_get_whose_missing_row_is_not_declared_is_a_failure_that_says_what_to_do() -> None:
-    serve = _server().handler
-
     def with_reason(request: httpx.Request) -> httpx.Response:
         found = serve(request)
-        assert isinstance(found, httpx.Response)
         gone = httpx.Response(404, json={"error": "no such ticket"})
         return gone if found.status_code == 404 else found
 
-    with closing(_connected(httpx.MockTransport(with_reason))) as db:
+    with connected(TICKETS, with_reason) as db:
         found = run_suite(db, "t", most=1)
 
     assert any("Say so in 'missing'" in one for one in found)

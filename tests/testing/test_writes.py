@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -15,24 +15,14 @@ import pytest
 from sessions_vtab import connect
 from sessions_vtab.contract.backend import Action, Outcome, Write
 from sessions_vtab.contract.capability import Writes
-from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.model import Column
 from sessions_vtab.errors import ConflictError
 from sessions_vtab.fetch import NumberedPages, ResponseMatcher, Sender, TokenPages
 from sessions_vtab.rest import Delete, Get, Insert, List, RestBackend, RestTable, Update, Writer
 from sessions_vtab.testing.conformance import Sample, Suite, run_suite
 from sessions_vtab.testing.hostile import NATIVE_TABLES
+from tests.declared import TICKETS, T, connected, played
 
-TICKETS = Table(
-    "tickets",
-    (
-        Column("name", ColumnType.TEXT, "Name."),
-        Column("id", ColumnType.TEXT, "Id."),
-        Column("owner", ColumnType.TEXT, "Who."),
-        Column("votes", ColumnType.INTEGER, "How many."),
-        Column("meta", ColumnType.JSON, "JSON."),
-    ),
-    "One row per ticket.",
-)
 _WRITTEN = {"owner": "owner", "votes": "votes", "meta": "meta"}
 _GONE = (ResponseMatcher(404, "no such ticket"),)
 
@@ -43,7 +33,7 @@ class Tickets(RestBackend):
     meanings = ((ResponseMatcher(409), ConflictError),)
     tables = (
         RestTable(
-            TICKETS,
+            TICKETS.extended(Column("meta", T.JSON, "JSON.")),
             "tickets/{id}",
             {"id": "id", **_WRITTEN},
             get=Get("GET /tickets/{id}", missing=_GONE),
@@ -110,12 +100,7 @@ class Service:
 
 @contextmanager
 def _suite(service: Service, backend: type[RestBackend] = Tickets) -> Iterator[Suite]:
-    source = {
-        "backend": backend,
-        "base_url": "http://127.0.0.1:1",
-        "transport": httpx.MockTransport(service),
-    }
-    with closing(connect(sources={"t": source}, config=os.devnull)) as db:
+    with connected(backend, service) as db:
         suite = Suite(db, "t")
         yield suite
         suite.close()
@@ -136,13 +121,9 @@ def test_a_right_backend_passes_and_its_row_is_gone() -> None:
 
 def test_writes_are_checked_outside_a_transaction() -> None:
     service = Service()
-    source = {
-        "backend": Tickets,
-        "base_url": "http://127.0.0.1:1",
-        "transport": httpx.MockTransport(service),
-    }
+    sources = {"t": played(Tickets, service)}
 
-    with connect(sources={"t": source}, config=os.devnull) as db:
+    with connect(sources=sources, config=os.devnull) as db:
         (failure,) = run_suite(db, "t", most=3)
 
     assert "outside a transaction. `with connect(..) as db` is one: use contextlib" in failure

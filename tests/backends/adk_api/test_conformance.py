@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from typing import Any
 
 import httpx
 import pytest
 
-from sessions_vtab import Connection, connect
 from sessions_vtab.testing.conformance import Sample, Suite, run_suite
+from tests.declared import connected
 
 FULL = os.environ.get("SESSIONS_VTAB_CONFORMANCE") == "full"
 NOW = 1_795_999_418.5
@@ -94,22 +92,10 @@ class Server:
         return httpx.Response(200, json=found)
 
 
-@contextmanager
-def _connected(serve: Callable[[httpx.Request], httpx.Response]) -> Iterator[Connection]:
-    source = {
-        "backend": "adk_api",
-        "base_url": "http://127.0.0.1:1",
-        "location": "desk/ann",
-        "transport": httpx.MockTransport(serve),
-    }
-    with closing(connect(sources={"t": source}, config=os.devnull)) as connection:
-        yield connection
-
-
 @pytest.mark.timeout(3_600 if FULL else 120)
 def test_the_declaration_says_what_the_server_does() -> None:
     most, samples = None if FULL else 2, {"sessions": SAMPLE}
-    with _connected(Server()) as connection:
+    with connected("adk_api", Server(), location="desk/ann") as connection:
         assert run_suite(connection, "t", most=most, samples=samples, empty=EMPTY) == []
 
 
@@ -123,7 +109,7 @@ def test_a_server_that_forgets_the_state_is_found() -> None:
         return response
 
     with (
-        _connected(forgetful) as connection,
+        connected("adk_api", forgetful, location="desk/ann") as connection,
         pytest.raises(AssertionError, match=r"t\.sessions: writes"),
     ):
         Suite(connection, "t", empty=EMPTY).check_writes("sessions", SAMPLE)
@@ -143,7 +129,7 @@ def test_a_subquery_says_of_which_sessions_events_are_wanted(name: str) -> None:
         "SELECT session_id FROM sessions WHERE session_id < 'o' AND session_id > 'none-38'"
         f" AND session_id NOT IN (SELECT session_id FROM {name})"
     )
-    with _connected(counted) as connection:
+    with connected("adk_api", counted, location="desk/ann") as connection:
         rows = connection.execute(sql).fetchall()
 
     found = [("none-39",), *((f"none-{one}",) for one in range(4, 10))]
