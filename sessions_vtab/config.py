@@ -176,13 +176,7 @@ def parse_source(text: str) -> Source:
 
 
 def default_file(environment: Mapping[str, str], platform: str, home: Path) -> Path:
-    """Where the user's configuration file is, whether or not it exists.
-
-    Args:
-        environment: as ``os.environ``.
-        platform: as ``sys.platform``.
-        home: the user's home folder.
-    """
+    """Where the user's configuration file is, whether or not it exists."""
     if platform == "win32":
         folder = Path(environment.get("APPDATA") or home / "AppData" / "Roaming")
     elif platform == "darwin":

@@ -37,12 +37,7 @@ _EXAMPLE_REQUESTS: Final = _EXAMPLE + _EXAMPLE // 100
 
 
 def take(arguments: argparse.Namespace, connection: Connection) -> int:
-    """Takes the snapshot that was asked for; returns the exit status.
-
-    Args:
-        arguments: see ``options``.
-        connection: with the source as its default.
-    """
+    """Takes the snapshot that was asked for; returns the exit status."""
     left = Path(arguments.file + ".partial").expanduser()
     screen = _Screen(connection.default, arguments.file, ask=not arguments.yes, left=left)
     with screen.shown() as end_line:
@@ -69,12 +64,7 @@ def take(arguments: argparse.Namespace, connection: Connection) -> int:
 
 
 def write(arguments: argparse.Namespace, connection: Connection) -> int:
-    """Writes the report that was asked for; returns the exit status.
-
-    Args:
-        arguments: see ``options``.
-        connection: with the source as its default.
-    """
+    """Writes the report that was asked for; returns the exit status."""
     screen = _Screen(connection.default, arguments.output, ask=not arguments.yes)
 
     def confirm(estimate: Estimate) -> bool:
@@ -243,9 +233,6 @@ def write_catalog(file: Path) -> list[str]:
 
     They have the names that they have in ``temp``, and the file holds nothing else. A program that
     opens it needs the extension: without it, SQLite says ``no such module: sessions_vtab``.
-
-    Args:
-        file: the new file.
 
     Returns:
         The names.

@@ -74,11 +74,6 @@ def execute(
 ) -> Iterator[Execution]:
     """Runs one statement inside the block; rows that were not read then are not computed.
 
-    Args:
-        connection: a ``sessions_vtab`` connection.
-        sql: the statement.
-        bindings: values of its parameters by name.
-
     Raises:
         InvalidValueError: a parameter has no value.
         SessionsError, apsw.Error: whatever the statement raises.

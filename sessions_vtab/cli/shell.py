@@ -51,12 +51,7 @@ _TABLES: Final = """
 
 
 def interact(connection: Connection, arguments: argparse.Namespace) -> int:
-    """Runs the shell on the process' streams until its input ends; returns the exit status.
-
-    Args:
-        connection: what it is about.
-        arguments: see ``options``.
-    """
+    """Runs the shell on the process' streams until its input ends; returns the exit status."""
     shell = Shell(connection, read_only=arguments.read_only)
     try:
         shell.begin(arguments)

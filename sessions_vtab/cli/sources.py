@@ -39,12 +39,7 @@ def version_line() -> str:
 
 
 def banner(connection: Connection, *, read_only: bool) -> str:
-    """The first lines of the shell, ending with a newline. Sends nothing.
-
-    Args:
-        connection: its sources are listed.
-        read_only: the connection refuses writes.
-    """
+    """The first lines of the shell, ending with a newline. Sends nothing."""
     lines = (version_line(), *listed(connection, read_only=read_only), _HINTS)
     return "\n".join(lines) + "\n"
 

@@ -121,12 +121,7 @@ _DECLARED: Final = (
 def with_datetimes(
     rows: Sequence[tuple[Any, ...]], columns: Sequence[tuple[Any, ...]]
 ) -> list[tuple[Any, ...]]:
-    """Rows in which the values of time columns are ``datetime`` in UTC; other texts stay.
-
-    Args:
-        rows: as fetched.
-        columns: the description of the result.
-    """
+    """Rows in which the values of time columns are ``datetime`` in UTC; other texts stay."""
     places = {place for place, column in enumerate(columns) if column[1] == DATETIME}
     if not places:
         return list(rows)

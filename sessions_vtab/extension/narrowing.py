@@ -52,12 +52,7 @@ class Said:
 
 
 class OneTable:
-    """``sql.names.Catalog`` that knows a single table; all else is somebody else's.
-
-    Args:
-        name: what SQL calls it.
-        table: the table.
-    """
+    """``sql.names.Catalog`` that knows a single table; all else is somebody else's."""
 
     effect_names: frozenset[str] = frozenset()
     view_names: frozenset[str] = frozenset()

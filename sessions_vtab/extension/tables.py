@@ -159,10 +159,6 @@ class ConnectedTable:
 class Tables:
     """The configured sources, opened, and their tables by number.
 
-    Args:
-        connection: of the host.
-        statements: of the host.
-
     Attributes:
         host: what the tables share.
         sources: by name.

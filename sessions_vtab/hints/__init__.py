@@ -76,13 +76,7 @@ class Problem:
 
 
 def problem(message: str, sql: str, names: Names) -> Problem:
-    """What SQLite's message means for a statement, as far as names are concerned.
-
-    Args:
-        message: SQLite's message.
-        sql: the statement.
-        names: what the connection knows.
-    """
+    """What SQLite's message means for a statement, as far as names are concerned."""
     for pattern, describe in _PATTERNS:
         match = pattern.fullmatch(message)
         if match:

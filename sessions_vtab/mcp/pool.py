@@ -25,11 +25,7 @@ _AGAIN: Final = 0.05
 
 
 class ConnectionPool:
-    """Connections that are opened when they are needed, and used by one call at a time.
-
-    Args:
-        connect: opens one.
-    """
+    """Connections that are opened when they are needed, and used by one call at a time."""
 
     def __init__(self, connect: Callable[[], dbapi.Connection]) -> None:
         self._connect = connect

@@ -67,9 +67,6 @@ class RestBackend(Backend):
     ``readers``, ``writers``, ``located``, ``credential``, ``send``, ``own_functions``, ``act``,
     ``missed``.
 
-    Args:
-        source: the configured source.
-
     Attributes:
         source: the configured source.
         settings: its validated options.

@@ -55,11 +55,7 @@ def pages_of(
 
 
 class Writer:
-    """Writes rows of one declared table. A backend overrides what its service does differently.
-
-    Args:
-        resource: the table as it is read.
-    """
+    """Writes rows of one declared table. A backend overrides what its service does differently."""
 
     def __init__(self, resource: RestResource) -> None:
         self.resource = resource

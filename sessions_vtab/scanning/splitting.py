@@ -31,13 +31,7 @@ _WORTH: Final = 10
 
 
 def parent_of(table: str, columns: Collection[str], resources: Mapping[str, Resource]) -> str:
-    """The table whose rows a table's rows belong to; '' for none.
-
-    Args:
-        table: its name.
-        columns: names of its columns.
-        resources: the tables of its backend.
-    """
+    """The table whose rows a table's rows belong to; '' for none."""
     parent = _PARENTS.get(table, _SESSIONS) if LINK in columns else ""
     return parent if parent in resources and parent != table else ""
 

@@ -31,10 +31,6 @@ def write_parquet(path: Path, folder: Path) -> list[Path]:
     All files are written beside their places before the first takes its place, so each is always
     whole; a reader that opens several while they are replaced may see one of the last snapshot.
 
-    Args:
-        path: the snapshot.
-        folder: made if it is missing.
-
     Returns:
         The files.
 

@@ -45,13 +45,7 @@ ProgressCallback: TypeAlias = Callable[[SnapshotProgress], None]
 
 
 class SourceReader:
-    """Reads tables of one source of a connection.
-
-    Args:
-        connection: the connection.
-        source: the source's name.
-        limit: most requests in all.
-    """
+    """Reads tables of one source of a connection, within a number of requests in all."""
 
     def __init__(self, connection: Connection, source: str, limit: int) -> None:
         self._connection = connection

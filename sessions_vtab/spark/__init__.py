@@ -246,9 +246,6 @@ class Stream:
     An offset has a canonical time for each source, by the text that named it; '' before the first
     session.
 
-    Args:
-        options: of the read.
-
     Raises:
         UnsupportedError: a source does not report which sessions changed.
     """

@@ -314,9 +314,6 @@ class Suite:
         Columns that the service has nothing for (``Capability.absent``) are left out, and those
         that say what they are made of: parameters, columns that are only written, and derived ones.
 
-        Args:
-            table: name of the table.
-
         Raises:
             AssertionError: a column is NULL in every row and not in ``empty``, or it is in
                 ``empty`` and has values; the message names all of them.

@@ -86,11 +86,6 @@ def check_order(
 def check_pages(connection: Any, schema: str, known: Known) -> int:
     """Reads a table's list without conditions, in pages of several sizes, and from its beginning.
 
-    Args:
-        connection: whose statements are asked.
-        schema: name of the source.
-        known: the table and its rows.
-
     Returns:
         How many rows the list has; 0 for a table that cannot be listed.
 

@@ -371,10 +371,6 @@ def wrong_examples(connection: Any, schema: str) -> list[str]:
     """The examples of a source's tables and functions that do not run, in words.
 
     What has side effects is only planned. What an example names need not be there.
-
-    Args:
-        connection: of ``connect()``.
-        schema: name of the source.
     """
     backend = connection.sources[schema].backend
     tables = [one.table for one in backend.resources.values()]

@@ -86,14 +86,7 @@ def _own_id(known: Known) -> str:
 
 
 def wrong_writes(connection: Any, schema: str, known: Known, sample: Sample) -> list[str]:
-    """What is wrong with the writes of a table, in words; nothing is raised.
-
-    Args:
-        connection: whose statements write.
-        schema: name of the source.
-        known: the table and its rows.
-        sample: the row to write.
-    """
+    """What is wrong with the writes of a table, in words; nothing is raised."""
     return list(_Check(connection, schema, known, sample).run())
 
 

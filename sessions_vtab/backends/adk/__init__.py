@@ -294,12 +294,7 @@ _WRITES: Final = Writes(
 
 
 class AdkResource(LocalResource):
-    """One table.
-
-    Args:
-        relation: the columns of the table.
-        store: the file.
-    """
+    """One table."""
 
     def __init__(self, relation: StoreTable, store: AdkStore) -> None:
         super().__init__(replace(relation, writes=_WRITES), store)

@@ -196,11 +196,7 @@ CALLS: Final = ("functionCall", "function_call", "functionResponse", "function_r
 
 
 def kind_of(part: str) -> str:
-    """SQL of the kind of a part: the name of its field, as the API spells it.
-
-    Args:
-        part: SQL of the part, a JSON object.
-    """
+    """SQL of the kind of a part, itself SQL of a JSON object: the name of its field in the API."""
     return f"""(SELECT CASE f.key {_CASES} ELSE f.key END FROM json_each({part}) f
         WHERE f.type <> 'null' AND f.key NOT IN ({_MODIFIERS}) LIMIT 1)"""
 

@@ -52,11 +52,7 @@ _FEW: Final = 16
 
 
 class Select:
-    """The SELECT statements of one relation.
-
-    Args:
-        relation: the relation to read.
-    """
+    """The SELECT statements of one relation."""
 
     def __init__(self, relation: StoreTable) -> None:
         self._relation = relation

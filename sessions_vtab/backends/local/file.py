@@ -300,21 +300,12 @@ def is_taken(error: apsw.ConstraintError) -> bool:
 
 
 def stale(error: apsw.BusyError, place: str) -> BusyError:
-    """Returns the error for a transaction that has read and can no longer write.
-
-    Args:
-        error: what APSW raised.
-        place: the source and its file.
-    """
+    """Returns the error for a transaction that has read and can no longer write."""
     return BusyError(f"{place}: {_STALE} ({error})")
 
 
 def translate(error: apsw.Error, place: str) -> Exception:
     """Returns the error to raise for an error of SQLite.
-
-    Args:
-        error: the error that APSW raised.
-        place: the source and its file.
 
     Returns:
         An error of this package with the place and a hint; an interrupt is returned unchanged.

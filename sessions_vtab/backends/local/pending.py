@@ -23,11 +23,7 @@ _CHUNK: Final = 1_000
 
 
 class OpenScan:
-    """The rows of one SELECT that have not been read yet.
-
-    Args:
-        rows: the cursor of the SELECT.
-    """
+    """The rows of one SELECT that have not been read yet."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
         self._rows = rows

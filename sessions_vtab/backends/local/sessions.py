@@ -231,13 +231,7 @@ _SHARED_STATES = """SELECT state FROM app_state
 
 
 def _own_state(store: Store, state: Any, user_id: str | None) -> Any:
-    """Stores the shared keys of a state and returns the session's own.
-
-    Args:
-        store: the store that keeps them.
-        state: a minified JSON object.
-        user_id: the user of the session.
-    """
+    """Stores the shared keys of a state and returns the session's own."""
     if state is None or not ('"app:' in state or '"user:' in state or '"temp:' in state):
         return state
     own = _shared(store, load_json(state, "state"), user_id)
@@ -245,14 +239,7 @@ def _own_state(store: Store, state: Any, user_id: str | None) -> Any:
 
 
 def _require_shared(store: Store, state: Any, user_id: str | None, where: str) -> None:
-    """Raises UnsupportedError if a session's new state lacks a key that it shares with others.
-
-    Args:
-        store: where they are stored.
-        state: a JSON object, minified, or None.
-        user_id: whose session it is.
-        where: ``source.table``, for the error.
-    """
+    """Raises UnsupportedError if a session's new state lacks a key that it shares with others."""
     shared = {
         key
         for (known,) in store.run(_SHARED_STATES, (user_id,))
