@@ -14,7 +14,7 @@ that can be seen there begins with ``_row_``: so every name in the condition mea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -101,13 +101,9 @@ def views_of(backend: Backend) -> tuple[View, ...]:
 _REPLACED: Final = {"session_name": "d.session_name", "session_id": "d.session_id"}
 
 
-def _column(name: str, kind: ColumnType, doc: str) -> Column:
-    return Column(name, kind, doc)
-
-
 _SESSION: Final = (
-    _column("session_name", _TEXT, "Full resource name of the session."),
-    _column("session_id", _TEXT, "Id of the session."),
+    Column("session_name", _TEXT, "Full resource name of the session."),
+    Column("session_id", _TEXT, "Id of the session."),
 )
 
 # julianday() counts milliseconds.
@@ -126,30 +122,35 @@ INTERNAL: Final = "_row_"
 """What the names begin with that can be seen where conditions are put, beside the keys."""
 
 
-def _as_internal(*columns: str) -> str:
+def _as_internal(columns: Iterable[str], of: str = "") -> str:
     """Columns under names that no condition uses."""
-    return ", ".join(f"{one} AS {INTERNAL}{one.rpartition('.')[2]}" for one in columns)
+    return ", ".join(f"{of}{one} AS {INTERNAL}{one}" for one in columns)
 
+
+_OF_SESSION: Final = ("session_name", "session_id")
+_OF_TURNS: Final = (
+    *("timestamp", "author", "text", "error_code", "transfer_to", "input_tokens", "output_tokens"),
+)
 
 _TURNS: Final = View(
     "turns",
     "One row per turn: what a user asked, and everything until the agents were done.",
     (
         *_SESSION,
-        _column("invocation_id", _TEXT, "Id that the events of the turn share."),
-        _column("started", _TIME, "Time of its first event."),
-        _column("duration_ms", _INTEGER, "Milliseconds from its first event to its last."),
-        _column(
+        Column("invocation_id", _TEXT, "Id that the events of the turn share."),
+        Column("started", _TIME, "Time of its first event."),
+        Column("duration_ms", _INTEGER, "Milliseconds from its first event to its last."),
+        Column(
             "first_answer_ms",
             _INTEGER,
             "Milliseconds from the user's message to the first event of an agent.",
         ),
-        _column("events", _INTEGER, "Number of its events, without chunks."),
-        _column("asked", _TEXT, "Text of the user."),
-        _column("errors", _INTEGER, "Number of events with an error."),
-        _column("transfers", _INTEGER, "Number of times an agent handed over to another."),
-        _column("input_tokens", _INTEGER, "Tokens of all prompts; NULL if unknown."),
-        _column("output_tokens", _INTEGER, "Tokens of all answers; NULL if unknown."),
+        Column("events", _INTEGER, "Number of its events, without chunks."),
+        Column("asked", _TEXT, "Text of the user."),
+        Column("errors", _INTEGER, "Number of events with an error."),
+        Column("transfers", _INTEGER, "Number of times an agent handed over to another."),
+        Column("input_tokens", _INTEGER, "Tokens of all prompts; NULL if unknown."),
+        Column("output_tokens", _INTEGER, "Tokens of all answers; NULL if unknown."),
     ),
     f"""\
 SELECT session_name, session_id, invocation_id, min(_row_timestamp) AS started,
@@ -159,41 +160,17 @@ SELECT session_name, session_id, invocation_id, min(_row_timestamp) AS started,
   count(*) AS events, max(_row_text) FILTER (WHERE _row_author = 'user') AS asked,
   count(_row_error_code) AS errors, count(_row_transfer_to) AS transfers,
   sum(_row_input_tokens) AS input_tokens, sum(_row_output_tokens) AS output_tokens
-FROM (SELECT session_name, session_id, invocation_id,
-    {
-        _as_internal(
-            "timestamp",
-            "author",
-            "text",
-            "error_code",
-            "transfer_to",
-            "input_tokens",
-            "output_tokens",
-        )
-    }
+FROM (SELECT session_name, session_id, invocation_id, {_as_internal(_OF_TURNS)}
   FROM {{events}} WHERE partial IS NULL AND invocation_id IS NOT NULL){{where}}
 GROUP BY session_name, session_id, invocation_id""",
-    {
-        "events": frozenset(
-            (
-                "session_name",
-                "session_id",
-                "invocation_id",
-                "timestamp",
-                "author",
-                "text",
-                "error_code",
-                "transfer_to",
-                "input_tokens",
-                "output_tokens",
-                "partial",
-            )
-        )
-    },
+    {"events": frozenset((*_OF_SESSION, "invocation_id", *_OF_TURNS, "partial"))},
     example="SELECT asked, duration_ms FROM turns WHERE errors > 0 ORDER BY duration_ms DESC",
-    keys=("session_name", "session_id", "invocation_id"),
+    keys=(*_OF_SESSION, "invocation_id"),
 )
 
+_OF_CALLS: Final = (
+    *("invocation_id", "author", "function_name", "timestamp", "kind", "args", "response"),
+)
 _CALL, _ANSWER = "_row_kind = 'functionCall'", "_row_kind = 'functionResponse'"
 
 
@@ -210,17 +187,17 @@ _TOOL_CALLS: Final = View(
     "One row per call of a tool, with its answer.",
     (
         *_SESSION,
-        _column("invocation_id", _TEXT, "Turn that the call is part of."),
-        _column("agent", _TEXT, "Agent that called."),
-        _column("tool", _TEXT, "Name of the tool."),
-        _column("call_id", _TEXT, "Id that joins a call with its answer."),
-        _column("called", _TIME, "Time of the call."),
-        _column("answered", _TIME, "Time of the first answer; NULL if there is none."),
-        _column("latency_ms", _INTEGER, "Milliseconds from the call to the first answer."),
-        _column("answers", _INTEGER, "Number of answers."),
-        _column("error", _TEXT, "Field error of the answer."),
-        _column("args", _JSON, "JSON arguments of the call."),
-        _column("response", _JSON, "JSON body of the answer."),
+        Column("invocation_id", _TEXT, "Turn that the call is part of."),
+        Column("agent", _TEXT, "Agent that called."),
+        Column("tool", _TEXT, "Name of the tool."),
+        Column("call_id", _TEXT, "Id that joins a call with its answer."),
+        Column("called", _TIME, "Time of the call."),
+        Column("answered", _TIME, "Time of the first answer; NULL if there is none."),
+        Column("latency_ms", _INTEGER, "Milliseconds from the call to the first answer."),
+        Column("answers", _INTEGER, "Number of answers."),
+        Column("error", _TEXT, "Field error of the answer."),
+        Column("args", _JSON, "JSON arguments of the call."),
+        Column("response", _JSON, "JSON body of the answer."),
     ),
     f"""\
 SELECT session_name, session_id, {_of_call("invocation_id")}, {_of_call("agent")},
@@ -238,36 +215,20 @@ FROM (
     json_group_array(json_object('invocation_id', _row_invocation_id, 'agent', _row_author,
       'tool', _row_function_name, 'called', _row_timestamp, 'args', _row_args || ''))
       FILTER (WHERE call_id IS NULL AND {_CALL}) AS calls
-  FROM (SELECT session_name, session_id, call_id,
-      {
-        _as_internal(
-            "invocation_id", "author", "function_name", "timestamp", "kind", "args", "response"
-        )
-    }
+  FROM (SELECT session_name, session_id, call_id, {_as_internal(_OF_CALLS)}
     FROM {{event_parts}}
     WHERE CASE kind WHEN 'functionCall' THEN 1
       WHEN 'functionResponse' THEN call_id IS NOT NULL END){{where}}
   GROUP BY session_name, session_id, call_id
   HAVING count(*) FILTER (WHERE {_CALL}) > 0) g
 CROSS JOIN json_each(CASE WHEN g.call_id IS NULL THEN g.calls ELSE '[0]' END) c""",
-    {
-        "event_parts": frozenset(
-            (
-                "session_name",
-                "session_id",
-                "timestamp",
-                "author",
-                "invocation_id",
-                "kind",
-                "function_name",
-                "call_id",
-                "args",
-                "response",
-            )
-        )
-    },
+    {"event_parts": frozenset((*_OF_SESSION, "call_id", *_OF_CALLS))},
     example="SELECT tool, count(*), count(error) AS failed FROM tool_calls GROUP BY tool",
-    keys=("session_name", "session_id", "call_id"),
+    keys=(*_OF_SESSION, "call_id"),
+)
+
+_OF_USAGE: Final = (
+    *("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "model_version"),
 )
 
 _USAGE: Final = View(
@@ -275,13 +236,13 @@ _USAGE: Final = View(
     "One row per session: the tokens that its models have used.",
     (
         *_SESSION,
-        _column("user_id", _TEXT, "User of the session."),
-        _column("model_calls", _INTEGER, "Number of answers with known usage."),
-        _column("models", _TEXT, "The models, separated by commas."),
-        _column("input_tokens", _INTEGER, "Tokens of all prompts; NULL if unknown."),
-        _column("cached_tokens", _INTEGER, "Part of them that was cached."),
-        _column("output_tokens", _INTEGER, "Tokens of all answers; NULL if unknown."),
-        _column("reasoning_tokens", _INTEGER, "Part of them that are thoughts."),
+        Column("user_id", _TEXT, "User of the session."),
+        Column("model_calls", _INTEGER, "Number of answers with known usage."),
+        Column("models", _TEXT, "The models, separated by commas."),
+        Column("input_tokens", _INTEGER, "Tokens of all prompts; NULL if unknown."),
+        Column("cached_tokens", _INTEGER, "Part of them that was cached."),
+        Column("output_tokens", _INTEGER, "Tokens of all answers; NULL if unknown."),
+        Column("reasoning_tokens", _INTEGER, "Part of them that are thoughts."),
     ),
     f"""\
 SELECT session_name, session_id, user_id, count(_row_input_tokens) AS model_calls,
@@ -289,34 +250,16 @@ SELECT session_name, session_id, user_id, count(_row_input_tokens) AS model_call
   sum(_row_cached_tokens) AS cached_tokens, sum(_row_output_tokens) AS output_tokens,
   sum(_row_reasoning_tokens) AS reasoning_tokens
 FROM (SELECT s.name AS session_name, s.session_id AS session_id, s.user_id AS user_id,
-    {
-        _as_internal(
-            "e.input_tokens",
-            "e.cached_tokens",
-            "e.output_tokens",
-            "e.reasoning_tokens",
-            "e.model_version",
-        )
-    }
+    {_as_internal(_OF_USAGE, "e.")}
   FROM {{sessions}} s LEFT JOIN {{events}} e
     ON e.session_name = s.name AND e.partial IS NULL){{where}}
 GROUP BY session_name, session_id, user_id""",
     {
         "sessions": frozenset(("name", "session_id", "user_id")),
-        "events": frozenset(
-            (
-                "session_name",
-                "partial",
-                "model_version",
-                "input_tokens",
-                "cached_tokens",
-                "output_tokens",
-                "reasoning_tokens",
-            )
-        ),
+        "events": frozenset(("session_name", "partial", *_OF_USAGE)),
     },
     example="SELECT user_id, sum(input_tokens) FROM usage_by_session GROUP BY user_id",
-    keys=("session_name", "session_id", "user_id"),
+    keys=(*_OF_SESSION, "user_id"),
 )
 
 # The place of an event in its session, as text that sorts: ADK's order is time, then order of
@@ -353,19 +296,12 @@ WHERE e.rewind_before IS NULL AND NOT EXISTS (SELECT 1 FROM json_each(d.taken_ba
     {
         "sessions": frozenset(("name", "session_id")),
         "events": frozenset(
-            (
-                "session_name",
-                "session_id",
-                "timestamp",
-                "sequence",
-                "invocation_id",
-                "rewind_before",
-            )
+            (*_OF_SESSION, "timestamp", "sequence", "invocation_id", "rewind_before")
         ),
     },
     like="events",
     example="SELECT author, text FROM live_events WHERE session_id = 's1' ORDER BY timestamp",
-    keys=("session_name", "session_id"),
+    keys=_OF_SESSION,
 )
 
 VIEWS: Final = (_TURNS, _TOOL_CALLS, _USAGE, _LIVE)
