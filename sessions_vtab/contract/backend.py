@@ -263,12 +263,17 @@ class Resource(ABC):
         method, _, where = scan.path.call.partition(" ")
         return (Request(method, where),) if self.capability.remote else ()
 
-    def prefetch(self, scans: Sequence[Scan], context: Context) -> None:  # noqa: B027
+    def prefetch(self, scans: Sequence[Scan], context: Context) -> int | None:  # noqa: ARG002
         """Starts reads that will probably be asked for soon, without waiting for them.
 
         The same ``Scan`` given to ``scan`` later picks the answer up. What is not picked up is
         dropped when the statement ends. Doing nothing is right, and slower.
+
+        Returns:
+            How many of them were taken, from the first on: the others are given again, later, if
+            they are still wanted. None for all.
         """
+        return None
 
 
 class Transaction(Protocol):

@@ -131,17 +131,18 @@ class _ScopedResource(Resource):
         """See ``Resource.preview``."""
         return () if self._shows_nothing(scan) else self._inner.preview(self._checked(scan))
 
-    def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
+    def prefetch(self, scans: Sequence[Scan], context: Context) -> int | None:
         """See ``Resource.prefetch``."""
-        allowed = []
-        for scan in scans:
+        allowed: list[tuple[int, Scan]] = []
+        for place, scan in enumerate(scans):
             if self._shows_nothing(scan):
                 continue
             try:
-                allowed.append(self._checked(scan))
+                allowed.append((place, self._checked(scan)))
             except InvalidValueError:
                 continue  # The scan itself raises it.
-        self._inner.prefetch(allowed, context)
+        taken = self._inner.prefetch([scan for _, scan in allowed], context)
+        return None if taken is None or taken == len(allowed) else allowed[taken][0]
 
     def _checked(self, scan: Scan) -> Scan:
         for name in self._columns:

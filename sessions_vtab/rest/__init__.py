@@ -8,11 +8,11 @@ Beside it there are ``sessions_vtab.errors``, what several services share (``con
 ``contract.functions``), and conditions as values (``contract.predicate``).
 
 ``declaration`` is what an author writes: operations, tables, functions. ``access`` derives what a
-table can do. ``requests`` decides the requests of a scan, ``reading`` collects the items of their
-responses, ``decoding`` makes columns of them; ``writing`` decides the requests of a write and their
-bodies, ``functions`` those of a call. ``checking`` finds mistakes in a declaration when it is
-opened; ``endpoints`` names the endpoints, and corrects them from the configuration; ``backend``
-opens a declared service for one source.
+table can do. ``requests`` decides the requests of a scan, ``parents`` which keys need none,
+``reading`` collects the items of their responses, ``decoding`` makes columns of them; ``writing``
+decides the requests of a write and their bodies, ``functions`` those of a call. ``checking`` finds
+mistakes in a declaration when it is opened; ``endpoints`` names the endpoints, and corrects them
+from the configuration; ``backend`` opens a declared service for one source.
 """
 
 from __future__ import annotations

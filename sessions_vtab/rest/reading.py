@@ -15,6 +15,7 @@ from collections.abc import (
 )
 from contextlib import closing
 from dataclasses import replace
+from functools import cached_property
 from itertools import groupby, islice, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -27,7 +28,8 @@ from sessions_vtab.errors import RefusedError
 from sessions_vtab.fetch import Item, Reader, RequestSpec, Response
 from sessions_vtab.rest.declaration import Operation, RestFrame, RestTable
 from sessions_vtab.rest.decoding import Decoder, RowDecoder, items_inside, texts_in
-from sessions_vtab.rest.requests import Asked, Parents, Reading, ScanRequests, Scope, may_be_gone
+from sessions_vtab.rest.parents import ParentKey, Parents
+from sessions_vtab.rest.requests import Asked, Reading, ScanRequests, Scope
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
@@ -96,65 +98,117 @@ class RestResource(ScanRequests):
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
         """See ``Resource.scan``."""
         make = self.decoder.rows(self.table, scan.columns)
+        shown = self.shown(context) if self._is_looked_up else None
         with closing(self.found(scan, Reader(self.backend.client, context))) as pages:
             for page in pages:
-                yield self._rows(page, make)
+                rows = self._rows(page, make)
+                if shown is not None:
+                    shown.add(map(itemgetter(self._place_of_name), rows))
+                yield rows
+
+    @cached_property
+    def _is_looked_up(self) -> bool:
+        """Whether other tables ask which of these rows are there."""
+        others = self.backend.resources.values()
+        return any(one.looks_up_parents and one.parent is self for one in others)
+
+    @cached_property
+    def _place_of_name(self) -> int:
+        return self.table.positions[self.table.key]
 
     def found(self, scan: Scan, reader: Reader) -> FoundPages:
         """The items of a scan as they arrive, in the order they were asked for."""
         reading = self.foreseen(scan, reader.context) if scan.path.keys else None
-        reading = reading or self._reading(scan, reader)
-        pages = self.listed(reading, scan, reader) if reading.lists else self.got(reading, reader)
+        known = reading is not None
+        reading = reading or self.reading(scan, lambda _, each: texts_in(reader.get(each.call({}))))
         if self.looks_up_parents and not scan.path.fans_out:
-            pages = self._noted(pages, reader)
+            pages = self._there(reading, scan, reader, known=known)
+        else:
+            pages = self.read(reading, scan, reader)
         hides = self.owner.hides
         return pages if hides is None or self.shows_hidden(scan) else self._shown(pages, hides)
 
-    def _reading(self, scan: Scan, reader: Reader) -> Reading:
-        def spread(_: str, each: Operation) -> list[str]:
-            return texts_in(reader.get(each.call({})))
+    def read(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
+        """The items of a reading as they arrive."""
+        return self.listed(reading, scan, reader) if reading.lists else self.got(reading, reader)
 
-        reading = self.reading(scan, spread)
-        if not self.looks_up_parents or scan.path.fans_out:
-            return reading
+    # Parents that are not there
+
+    def _there(self, reading: Reading, scan: Scan, reader: Reader, *, known: bool) -> FoundPages:
+        """The items of the parents that are there, of a few at a time that may not be.
+
+        Args:
+            reading: the requests for all of them.
+            scan: the read they are of.
+            reader: reads them.
+            known: they were begun before.
+        """
+        turns = iter([reading.asked]) if known else self._turns(reading.asked, reader)
+        if scan.order and len(reading.asked) > 1:
+            # Lists that are merged begin together.
+            turns = iter([[one for turn in turns for one in self._probed(turn, reader)]])
+        for asked in turns:
+            part = replace(reading, asked=tuple(asked))
+            with closing(self.read(part, scan, reader)) as pages:
+                yield from self._noted(pages, reader)
+
+    def _turns(self, asked: Sequence[Asked], reader: Reader) -> Iterator[Sequence[Asked]]:
+        """Parts of some requests that may be sent together, without those that find nothing."""
+        known, left = self.known_parents(reader.context), asked
+        while left:
+            for scope, keys in self.by_scope(left).items():
+                parents = known.setdefault(scope, Parents())
+                self._look_up(parents, scope, parents.pages_for(len(keys)), reader)
+            left = self.there(Reading(tuple(left), lists=True), known).asked
+            # What is under way for others may leave no room: one at a time has to be asked for.
+            turn = [*self.taken(left, reader.context)] or [*left[:1]]
+            yield turn
+            left = left[len(turn) :]
+
+    def _probed(self, turn: Sequence[Asked], reader: Reader) -> Iterator[Asked]:
+        """Those of some requests that find something; the responses are kept for the statement."""
         known = self.known_parents(reader.context)
-        if not may_be_gone(reading.asked, known):
-            return reading
-        for scope, keys in self.by_scope(reading.asked).items():
-            parents = known.setdefault(scope, Parents())
-            most = parents.pages_for(len(keys))
-            if most:
-                self._look_up(parents, scope, most, reader)
-        return self.there(reading, known)
+        for one, response in zip(turn, reader.gather([one.call for one in turn]), strict=True):
+            parents = known[self.scope_of(one.places)]
+            parents.note(self.parent_of(one.places), missing=response.missing)
+            if not response.missing:
+                yield one
 
-    def _look_up(self, parents: Parents, scope: Scope, most: int, reader: Reader) -> None:
-        """Reads some pages of the parents in a scope; those of before are not requested again."""
-        whole, own = Scan(self.parent.capability.paths[-1]), self.parent.own
-        lists = Reading(tuple(self.parent_lists(scope)), lists=True)
-        number = 0
+    def _look_up(self, parents: Parents, scope: Scope, pages: int, reader: Reader) -> None:
+        """Reads the list of the parents in a scope, until so many pages of it are known."""
         try:
-            with closing(self.parent.items_of(lists, whole, reader)) as pages:
-                for number, page in enumerate(pages, 1):
-                    for one in page:
-                        places = self.items.places(one.item, one.frame)
-                        parents.known.add(tuple(map(places.__getitem__, own)))
-                    if number > most:  # One further was requested while this one was read.
-                        break
-                else:
-                    parents.ended = True
+            while parents.read < pages and not parents.ended:
+                if not parents.read:
+                    parents.coming = self._pages_of_parents(scope, reader)
+                keys, parents.ended = next(parents.coming, ((), True))
+                parents.known.update(keys)
+                parents.read += 1
         except RefusedError:
             # Who may read the rows of a parent need not be allowed to list parents.
             parents.ended = parents.refused = True
-        parents.read = number
+
+    def _pages_of_parents(
+        self, scope: Scope, reader: Reader
+    ) -> Iterator[tuple[list[ParentKey], bool]]:
+        """The parents on each page of their list, and whether it is the last one."""
+        whole = Scan(self.parent.capability.paths[-1])
+        lists = self.parent_lists(scope)
+        for one in lists:
+            pages = reader.pages_on_request(one.call, self.parent.pages(whole), in_turn=True)
+            for response in pages:
+                found = self.parent.page(response, one.places, Reading((), lists=True))
+                places = (self.items.places(each.item, each.frame) for each in found)
+                yield list(map(self.parent_of, places)), pages.ended and one is lists[-1]
 
     def _noted(self, pages: FoundPages, reader: Reader) -> FoundPages:
         """The same pages, of which some say that there is no such parent."""
         known = self.known_parents(reader.context)
         with closing(pages):
             for page in pages:
-                if isinstance(page, FoundPage) and (page.frame.missing or known):
-                    parents = known.setdefault(self.scope_of(page.frame.places), Parents())
-                    parents.note(missing=page.frame.missing)
+                if isinstance(page, FoundPage):
+                    places = page.frame.places
+                    parents = known.setdefault(self.scope_of(places), Parents())
+                    parents.note(self.parent_of(places), missing=page.frame.missing)
                 yield page
 
     def _shown(self, pages: FoundPages, hides: HiddenRows) -> FoundPages:

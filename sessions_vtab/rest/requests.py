@@ -1,20 +1,20 @@
 """Which requests a scan makes: nothing is sent, and nothing is read.
 
-``ScanRequests.reading`` decides which requests a scan begins with, and ``Parents`` which keys need
-none. ``scan``, ``preview`` (explain, dry run) and ``prefetch`` (key look-ahead) all follow from it.
+``ScanRequests.reading`` decides which requests a scan begins with. ``scan``, ``preview`` (explain,
+dry run) and ``prefetch`` (key look-ahead) all follow from it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from sessions_vtab.contract.backend import Context, Request, Resource
 from sessions_vtab.contract.capability import Capability
-from sessions_vtab.contract.model import Places, places_of
+from sessions_vtab.contract.model import Places, name_of, places_of
 from sessions_vtab.contract.predicate import AllOf, Value, fields
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.values import accept
@@ -22,92 +22,16 @@ from sessions_vtab.errors import InvalidValueError, SessionsError
 from sessions_vtab.fetch import Paginator, Reader, RequestSpec, SinglePage
 from sessions_vtab.rest.access import admits, capability_of, described, named_by
 from sessions_vtab.rest.declaration import List, Operation, RestTable
+from sessions_vtab.rest.parents import ParentKey, Parents, Shown
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
     from sessions_vtab.rest.reading import RestResource
 
-ParentKey: TypeAlias = tuple[str, ...]
-"""The values of the placeholders of a parent's name."""
-
-_MANY: Final = 100
-"""For more keys at once it is asked first whether their parents are there."""
-
-_KEYS_PER_PAGE: Final = 10
-"""As many keys justify another page of all parents: at most a tenth more is requested."""
-
-_SPARE: Final = 2
-
-
-@dataclass(slots=True)
-class Parents:
-    """The parents in one scope, as a statement knows them: the rows of others are not asked for.
-
-    Keys may come from elsewhere, as from a table of the user, and most be of no session. A request
-    for the rows of each of them finds nothing, and the list of sessions tells of all at once. So
-    that list is read, page by page, while it has cost no more than the requests that found nothing:
-    rent or buy, as in ``plan.costs``.
-
-    Attributes:
-        known: those that the list has shown.
-        read: pages of the list that were read.
-        ended: the list has no more, or may not be read: then ``refused`` is true.
-        found: requests for the rows of a parent that was there.
-        missed: those for one that was not.
-    """
-
-    known: set[ParentKey] = field(default_factory=set)
-    read: int = 0
-    ended: bool = False
-    refused: bool = False
-    found: int = 0
-    missed: int = 0
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether most keys seem to be of no parent, so that few should be asked for at once."""
-        return self.missed > self.found and not self.ended
-
-    def pages_for(self, keys: int) -> int:
-        """How many pages of the list are worth reading now, for some keys; 0 for no more."""
-        worth = keys // _KEYS_PER_PAGE if keys > _MANY else 0
-        # It is read from its beginning, though each page is requested only once: in few attempts.
-        if self.missed >= self.read + (self.read + 1) // 2:
-            worth = max(worth, self.missed)
-        return worth if worth > self.read and not self.ended else 0
-
-    def lacks(self, keys: Collection[ParentKey]) -> set[ParentKey]:
-        """Those of some keys that need not be asked for.
-
-        A list may lag behind what was just created: a few keys are asked for although it does not
-        show them, as many as the list has pages.
-        """
-        if not self.ended or self.refused:
-            return set()
-        unknown = {*keys} - self.known
-        if self.missed + len(unknown) > self.read + _SPARE:
-            return unknown
-        self.missed += len(unknown)
-        return set()
-
-    def note(self, *, missing: bool) -> None:
-        """Takes note of what a request for the rows of one of them has found."""
-        if not missing:
-            self.found += 1
-        elif not self.ended:
-            self.missed += 1
-
-
-def may_be_gone(asked: Sized, known: Sized) -> bool:
-    """Whether it is worth finding out which parents are there: some are not, or there are many."""
-    return bool(known) or len(asked) > _MANY
-
 
 _GETS_PER_LIST: Final = 4  # A list of one page costs as much: GETs run in parallel.
 _MOST_FORESEEN: Final = 100
 """Requests of scans that were prefetched and have not come yet."""
-_FEW: Final = 2
-"""Reads by key that are started ahead where most seem to find nothing."""
 _ENCODED_PLACEHOLDER: Final = re.compile(r"%7B(\w+)%7D", re.ASCII)
 
 
@@ -355,14 +279,34 @@ class ScanRequests(Resource):
         """The parents that some requests are about, by scope."""
         found: dict[Scope, set[ParentKey]] = {}
         for one in asked:
-            key = tuple(map(one.places.__getitem__, self.own))
-            found.setdefault(self.scope_of(one.places), set()).add(key)
+            found.setdefault(self.scope_of(one.places), set()).add(self.parent_of(one.places))
         return found
+
+    def parent_of(self, places: Places) -> ParentKey:
+        """The parent that a request is about."""
+        return tuple(map(places.__getitem__, self.own))
 
     def known_parents(self, context: Context) -> dict[Scope, Parents]:
         """What the statement knows of parents, by scope: of those that were asked about."""
         key = self.spec.parent, self.backend, "parents"
         return cast("dict[Scope, Parents]", context.memory.setdefault(key, {}))
+
+    def shown(self, context: Context) -> Shown:
+        """The names that the statement has seen of this table's rows."""
+        key = self.spec.table.name, self.backend, "shown"
+        return cast("Shown", context.memory.setdefault(key, Shown()))
+
+    def taken(self, asked: Sequence[Asked], context: Context) -> Iterator[Asked]:
+        """As many requests, from the first on, as may be sent now although parents may be gone."""
+        known, shown = self.known_parents(context), self.parent.shown(context)
+        for one in asked:
+            parents = known.setdefault(self.scope_of(one.places), Parents())
+            key = self.parent_of(one.places)
+            if key not in parents.asked and name_of(self.owner.name, one.places) not in shown:
+                if parents.room < 1 and key not in parents.known:
+                    return
+                parents.take(key)
+            yield one
 
     def parent_lists(self, scope: Scope) -> list[Asked]:
         """The lists that have all parents in a scope."""
@@ -375,15 +319,14 @@ class ScanRequests(Resource):
 
     def there(self, reading: Reading, known: Mapping[Scope, Parents]) -> Reading:
         """The same without the requests for parents that are not there."""
+        if not any(one.ended for one in known.values()):
+            return reading
         gone = set[ParentKey]()
         for scope, keys in self.by_scope(reading.asked).items():
             gone |= known[scope].lacks(keys) if scope in known else set()
         if not gone:
             return reading
-        own = self.own
-        asked = (
-            one for one in reading.asked if tuple(map(one.places.__getitem__, own)) not in gone
-        )
+        asked = (one for one in reading.asked if self.parent_of(one.places) not in gone)
         return replace(reading, asked=tuple(asked))
 
     def _unlisted(self, spec: List, scan: Scan) -> bool:
@@ -433,29 +376,35 @@ class ScanRequests(Resource):
         """What stands in a preview for a row of which nothing is known yet."""
         return {one: f"{{{one}}}" for one in self.own}
 
-    def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
+    def prefetch(self, scans: Sequence[Scan], context: Context) -> int:
         """See ``Resource.prefetch``."""
         foreseen = cast("_Foreseen", context.memory.setdefault((self, "foreseen"), {}))
-        if self.looks_up_parents:
-            doubtful = any(one.doubtful for one in self.known_parents(context).values())
-            scans = scans[:_FEW] if doubtful else scans
-        Reader(self.backend.client, context).prefetch(
-            one.call for scan in scans for one in self._first(scan, foreseen, context)
-        )
+        reader = Reader(self.backend.client, context)
+        for number, scan in enumerate(scans):
+            reading = self._begun(scan, context)
+            if reading is None:
+                continue
+            asked = reading.asked
+            if self.looks_up_parents and not scan.path.fans_out:
+                asked = tuple(self.taken(asked, context))
+            reader.prefetch(one.call for one in asked)
+            if len(asked) < len(reading.asked):
+                return number
+            if scan.path.keys and len(foreseen) < _MOST_FORESEEN:
+                foreseen[scan.where] = scan, reading
+        return len(scans)
 
-    def _first(self, scan: Scan, foreseen: _Foreseen, context: Context) -> Sequence[Asked]:
+    def _begun(self, scan: Scan, context: Context) -> Reading | None:
+        """The requests that a scan begins with; None where that has to be asked for first."""
         try:
             if self.owner.list is not None and self._unlisted(self.owner.list, scan):
-                return ()  # What a placeholder can be has to be asked for first.
+                return None  # What a placeholder can be has to be asked for first.
             reading = self.reading(scan, _unknown)
-            known = self.known_parents(context) if self.looks_up_parents else {}
-            if known and not scan.path.fans_out:
-                reading = self.there(reading, known)
         except SessionsError:
-            return ()  # The scan itself raises it.
-        if scan.path.keys and len(foreseen) < _MOST_FORESEEN:
-            foreseen[scan.where] = scan, reading
-        return reading.asked
+            return None  # The scan itself raises it.
+        if self.looks_up_parents and not scan.path.fans_out:
+            return self.there(reading, self.known_parents(context))
+        return reading
 
     def foreseen(self, scan: Scan, context: Context) -> Reading | None:
         """The requests of a scan by key that was prefetched: they take as long as its rows."""

@@ -160,6 +160,10 @@ class LookAhead:
         window = int(min(steps[self._step], max(most, 0.0), self._most_alike(scan, column)))
         return [_with_key(scan, column, one) for one in self._to_start(window)]
 
+    def postpone(self, scans: Sequence[Scan]) -> None:
+        """Takes note of reads that were not started after all."""
+        self._started.difference_update(key[1] for key in map(key_of, scans) if key is not None)
+
     def _most_alike(self, scan: Scan, column: str) -> float:
         """How many reads may be expected that differ from this one by nothing but their key.
 

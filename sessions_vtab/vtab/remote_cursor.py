@@ -328,7 +328,10 @@ class RemoteCursor(ScanCursor):
         if scans:
             context = StatementContext(table.host, table.source, table.name, self._run)
             with blaming(table.source.backend.name, table.title):
-                table.resource.prefetch(scans if known else [scan, *scans], context)
+                asked = scans if known else [scan, *scans]
+                taken = table.resource.prefetch(asked, context)
+            if taken is not None:
+                self._ahead.postpone(asked[taken:])
 
     def _identifying(self, plan: Plan, arguments: Sequence[Any]) -> Sequence[Any]:
         """The arguments that identify a read, without the look-ahead keys."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import httpx
@@ -11,7 +14,7 @@ import pytest
 from sessions_vtab.contract.model import Column
 from sessions_vtab.fetch import ResponseMatcher, TokenPages
 from sessions_vtab.rest import Get, List, RestBackend, RestTable
-from sessions_vtab.rest.requests import Parents
+from sessions_vtab.rest.parents import Parents
 from tests.declared import NOTES, THINGS, T, connected
 
 _GONE = (ResponseMatcher(404, "no thing"),)
@@ -58,24 +61,25 @@ class Server:
         others: requests for notes.
     """
 
-    def __init__(self, late: int = 0) -> None:
+    def __init__(self, late: int = 0, there: Sequence[str] = THERE) -> None:
         self.lists: list[str] = []
         self.others: list[str] = []
         self._late = late
+        self._there = there
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answers; the list does not show the last things yet."""
         path, query = request.url.path, request.url.params
         if path == "/things":
             self.lists.append(str(request.url))
-            shown = THERE[: len(THERE) - self._late]
+            shown = self._there[: len(self._there) - self._late]
             shown = [one for at, one in enumerate(shown) if at % 2 == int(query["old"])]
             start, size = int(query.get("pageToken", 0)), int(query["pageSize"])
             page = [{"id": one} for one in shown[start : start + size]]
             more = {"nextPageToken": str(start + size)} if start + size < len(shown) else {}
             return httpx.Response(200, json={"things": page, **more})
         self.others.append(path)
-        if path.split("/")[2] not in THERE:
+        if path.split("/")[2] not in self._there:
             return httpx.Response(404, json={"error": "no thing"})
         return httpx.Response(200, json={"notes": [{"number": "1"}]})
 
@@ -92,25 +96,25 @@ _JOINED = f"{_KEYS} JOIN notes n ON n.id = k.value"
 _OUTER = f"{_KEYS} LEFT JOIN notes n ON n.thing_name = 'things/' || k.value"
 _SETS = "notes WHERE id IN (SELECT value FROM json_each(?1))"
 
-AHEAD = 32
-"""Keys that may be asked for before the first answer comes."""
-
 
 @pytest.mark.parametrize(
     ("sql", "keys", "rows", "lists", "others"),
     [
-        (_JOINED, _NONE, 0, 10, 10 + AHEAD),
-        (_OUTER, _NONE, 0, 10, 10 + AHEAD),
+        (_JOINED, _NONE, 0, 10, 13),
+        (_OUTER, _NONE, 0, 10, 13),
         (_SETS, _NONE, 0, 10, 0),
+        (_JOINED, _NONE[:40], 0, 10, 13),
+        (_SETS, _NONE[:40], 0, 10, 13),
+        (_SETS, _NONE[:4], 0, 0, 4),
         # All of them are there: nothing else is asked.
         (_JOINED, THERE, 100, 0, 100),
         (_OUTER, THERE, 100, 0, 100),
         (_SETS, THERE, 100, 0, 100),
-        # Some are there.
-        (_JOINED, [*THERE, *_NONE], 100, 10, 100 + 10 + AHEAD),
+        # Some are there. While most are, more are under way at once.
+        (_JOINED, [*THERE, *_NONE], 100, 10, 100 + 10 + 32),
         (_SETS, [*THERE, *_NONE], 100, 10, 100),
         # One is not: its request is all it costs.
-        (_JOINED, [*THERE, "none"], 100, 2, 101),
+        (_JOINED, [*THERE, "none"], 100, 0, 101),
         (_JOINED, ["none"], 0, 0, 1),
         (_SETS, [*THERE, "none"], 100, 10, 101),
     ],
@@ -127,6 +131,23 @@ def test_keys_of_no_parent_cost_no_more_than_the_list_that_tells(
 
 
 @pytest.mark.parametrize("sql", [_JOINED, _OUTER, _SETS])
+@pytest.mark.parametrize("pages", [2, 4, 10])
+def test_twice_the_fewest_requests_and_three_whatever_the_keys_are(sql: str, pages: int) -> None:
+    """The fewest: the rows of what is there, and a request for each other key or the whole list."""
+    rng = random.Random(pages)
+    there = THERE[: 10 * pages]
+    for found in (0, 1, 5, 20):
+        for missing in (1, 4, 8, 30, 99, 200):
+            server = Server(there=there)
+            keys = there[:found] + _NONE[:missing]
+            rng.shuffle(keys)
+
+            assert _found(server, sql, keys) == found
+            total = len(server.lists) + len(server.others)
+            assert total <= 2 * (found + min(missing, pages)) + 3, (found, missing)
+
+
+@pytest.mark.parametrize("sql", [_JOINED, _OUTER, _SETS])
 @pytest.mark.parametrize("late", [1, 5])
 def test_what_a_list_does_not_show_yet_is_asked_for(sql: str, late: int) -> None:
     """A list may lag behind what was just created: a few keys are asked for all the same."""
@@ -139,15 +160,13 @@ def test_what_a_list_does_not_show_yet_is_asked_for(sql: str, late: int) -> None
 @pytest.mark.parametrize(
     ("missed", "read", "keys", "pages"),
     [
-        # Key after key: a page for each that was missed, in few attempts.
+        # Key after key: four in vain beyond the pages that were read, then a page for each of them.
         (0, 0, 1, 0),
-        (1, 0, 1, 1),
-        (1, 1, 1, 0),
-        (2, 1, 1, 2),
-        (3, 2, 1, 3),
-        (4, 3, 1, 0),
-        (5, 3, 1, 5),
-        (12, 8, 1, 12),
+        (3, 0, 1, 0),
+        (4, 0, 1, 4),
+        (4, 4, 1, 0),
+        (7, 4, 1, 0),
+        (8, 4, 1, 8),
         # Many at once: at most a tenth more.
         (0, 0, 100, 0),
         (0, 0, 120, 12),
@@ -160,6 +179,36 @@ def test_how_much_of_the_list_is_worth_reading(
 ) -> None:
     assert Parents(missed=missed, read=read).pages_for(keys) == pages
     assert Parents(missed=missed, read=read, ended=True).pages_for(keys) == 0
+
+
+@pytest.mark.parametrize(
+    ("parents", "room"),
+    [
+        (Parents(), 4),
+        # What is under way counts as in vain until it has found something.
+        (Parents(asked={("a",): None, ("b",): None}), 2),
+        (Parents(missed=3), 1),
+        (Parents(missed=5), 0),
+        (Parents(missed=3, read=3), 4),
+        (Parents(found=10), 14),
+        # Nothing is left to be found out.
+        (Parents(missed=9, ended=True), inf),
+    ],
+)
+def test_how_many_keys_may_be_asked_for_at_once(parents: Parents, room: float) -> None:
+    assert parents.room == room
+
+
+def test_keys_that_were_passed_over_are_no_longer_under_way() -> None:
+    """The rows of an outer table that do not pass a condition: nobody waits for theirs."""
+    parents = Parents()
+    for key in "abcd":
+        parents.take((key,))
+
+    parents.note(("c",), missing=False)
+
+    assert list(parents.asked) == [("d",)]
+    assert (parents.found, parents.missed) == (1, 0)
 
 
 @pytest.mark.parametrize(
