@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -16,6 +17,9 @@ import pytest
 from sessions_vtab import Connection, connect, registry
 from sessions_vtab.contract.backend import Source
 from tests.clocks import waits_pass_at_once
+
+if TYPE_CHECKING:
+    from sessions_vtab.emulator.serve import Running
 
 # What a shell without job control starts in the background ignores Ctrl-C, and so do its children.
 if threading.current_thread() is threading.main_thread():
@@ -110,3 +114,12 @@ def memory(opened: Callable[..., Connection]) -> Connection:
 def local(opened: Callable[..., Connection]) -> Connection:
     """A connection on one empty source, ``loc``, which is transactional."""
     return opened(loc="local")
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Running]:
+    """The services, with the data of a start without options, for the tests of one module."""
+    from sessions_vtab.emulator.serve import running  # noqa: PLC0415  # Slow to import.
+
+    with running() as started:
+        yield started

@@ -10,13 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 import sessions_vtab
-from sessions_vtab.emulator.serve import Running, running
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Running]:
-    with running() as served:
-        yield served
+from sessions_vtab.emulator.serve import Running
 
 
 @pytest.fixture

@@ -17,18 +17,12 @@ from typing import Any
 import pytest
 
 from sessions_vtab import Connection, connect, dbapi
-from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.serve import Running
 from sessions_vtab.errors import UnsupportedError, WriteError
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork()")
 
 INHERITED = r"opened in another process, before fork\(\)\. Open a new one"
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Running]:
-    with running() as started:
-        yield started
 
 
 @pytest.fixture

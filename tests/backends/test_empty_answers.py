@@ -11,9 +11,9 @@ from contextlib import closing
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.contract.backend import Source
-from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.serve import Running
 from sessions_vtab.errors import ProtocolError
+from tests.backends.services import keys_set, sources
 
 ID = "6f1c9d2e-0b1a-4c55-9d3e-2a7f8b9c0d1e"
 
@@ -65,28 +65,9 @@ OMITS = ("prod.sessions", "prod.event")
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    with running() as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
-def connection(server: Running) -> Iterator[Connection]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEEPSET_API_KEY", "key")
-        patch.setenv("WHYLABS_API_KEY", "abcdefghij." + "k" * 53)
-        base = {"base_url": server.url}
-        sources = [
-            Source("prod", "vertex", "demo/us-central1/42", base),
-            Source("docs", "deepset", "docs", base),
-            Source("guest", "whylabs", "", base),
-            Source("act", "eleanor", "demo", base),
-            Source("desk", "adk_api", "desk/ann", base),
-            Source("any_desk", "adk_api", "", base),
-            Source("es", "embedding_studio", "", base),
-        ]
-        with closing(connect(sources=sources)) as connection:
-            yield connection
+def connection(emulator: Running) -> Iterator[Connection]:
+    with keys_set(), closing(connect(sources=sources(emulator.url))) as connection:
+        yield connection
 
 
 def is_empty(sql: str, answer: str) -> bool:
@@ -99,10 +80,10 @@ def is_empty(sql: str, answer: str) -> bool:
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("sql", READS)
 def test_only_what_the_contract_describes_is_empty(
-    connection: Connection, server: Running, sql: str, answer: str
+    connection: Connection, emulator: Running, sql: str, answer: str
 ) -> None:
     status, body = ANSWERS[answer]
-    server.control.fault("status", status=status, body=body, count=None)
+    emulator.control.fault("status", status=status, body=body, count=None)
     try:
         if is_empty(sql, answer):
             assert connection.execute(sql).fetchall() == []
@@ -110,4 +91,4 @@ def test_only_what_the_contract_describes_is_empty(
             with pytest.raises(ProtocolError, match=r"GET http.*\b20[04]\b"):
                 connection.execute(sql).fetchall()
     finally:
-        server.control.clear_faults()
+        emulator.control.clear_faults()

@@ -17,10 +17,10 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.contract.backend import Source
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import SessionsError, UnknownOutcomeError
+from tests.backends.services import keys_set, sources
 
 TIMEOUT = 0.08
 
@@ -225,20 +225,11 @@ def server() -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def services(server: Running) -> Iterator[tuple[Connection, dict[str, str], Any]]:
     """A connection to all services, ids of sessions there, and the state of the beginning."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEEPSET_API_KEY", "key")
-        patch.setenv("WHYLABS_API_KEY", "abcdefghij." + "k" * 53)
-        base = {"base_url": server.url}
-        sources = [
-            Source("prod", "vertex", "demo/us-central1/42", base),
-            Source("docs", "deepset", "docs", base),
-            Source("guest", "whylabs", "", base),
-            Source("act", "eleanor", "demo", base),
-            Source("es", "embedding_studio", "", base),
-        ]
-        with closing(connect(sources=sources)) as patient:
+    every = sources(server.url, "prod", "docs", "guest", "act", "es")
+    with keys_set():
+        with closing(connect(sources=every)) as patient:
             ids = fill(patient)
-        limited = [replace(one, timeout=TIMEOUT, max_response_mb=1) for one in sources]
+        limited = [replace(one, timeout=TIMEOUT, max_response_mb=1) for one in every]
         with closing(connect(sources=limited)) as connection:
             yield connection, ids, server.control.dump()
 

@@ -17,7 +17,7 @@ import pytest
 from sessions_vtab import Connection, connect, registry
 from sessions_vtab.contract.backend import Source
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.serve import Running
 
 _URLS = {
     "vertex": "src=vertex://demo/us-central1/42?",
@@ -91,12 +91,6 @@ _VALUES: dict[tuple[str, str, str], dict[str, Any]] = {
 }
 _KEYS = {"batch_id": "b1", "session": "s1"}
 """Values of keys that no row has."""
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Running]:
-    with running() as served:
-        yield served
 
 
 @pytest.fixture(autouse=True)

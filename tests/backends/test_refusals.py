@@ -14,9 +14,9 @@ from contextlib import closing
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.contract.backend import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import SessionsError, UnknownOutcomeError
+from tests.backends.services import keys_set, sources
 
 ID = "6f1c9d2e-0b1a-4c55-9d3e-2a7f8b9c0d1e"
 GUEST = "session-cAnAry1"
@@ -89,26 +89,17 @@ def server() -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def four(server: Running) -> Iterator[Connection]:
     """One connection to the four services, which hold one or two sessions each."""
-    with pytest.MonkeyPatch.context() as patch:
-        for variable, value in SECRETS.items():
-            patch.setenv(variable, value)
-        base = {"base_url": server.url}
-        sources = [
-            Source("docs", "deepset", "docs", base),
-            Source("guest", "whylabs", "", base),
-            Source("act", "eleanor", "demo", {**base, "api_key_env": "ELEANOR_KEY"}),
-            Source("es", "embedding_studio", "", base),
-        ]
-        with closing(connect(sources=sources)) as connection:
-            connection.execute("INSERT INTO act.sessions(session_id) VALUES ('tour')")
-            connection.execute("SELECT * FROM act.bind_participant('tour', 'bob')").fetchall()
-            connection.execute(
-                "INSERT INTO es.sessions(session_id, search_query, search_results)"
-                " VALUES ('coat', 'q', '[]')"
-            )
-            # A key is a known secret only after it was read, and guest calls do not read it.
-            connection.execute("SELECT * FROM guest.sessions WHERE session_id = 's'").fetchall()
-            yield connection
+    four = sources(server.url, *STATUSES, act={"api_key_env": "ELEANOR_KEY"})
+    with keys_set(**SECRETS), closing(connect(sources=four)) as connection:
+        connection.execute("INSERT INTO act.sessions(session_id) VALUES ('tour')")
+        connection.execute("SELECT * FROM act.bind_participant('tour', 'bob')").fetchall()
+        connection.execute(
+            "INSERT INTO es.sessions(session_id, search_query, search_results)"
+            " VALUES ('coat', 'q', '[]')"
+        )
+        # A key is a known secret only after it was read, and guest calls do not read it.
+        connection.execute("SELECT * FROM guest.sessions WHERE session_id = 's'").fetchall()
+        yield connection
 
 
 def refuse(server: Running, sql: str, status: int) -> None:

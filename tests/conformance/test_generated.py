@@ -6,35 +6,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
+from collections.abc import Callable
 
 import pytest
 
-from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import EmulatorSettings
+from sessions_vtab.emulator.serve import Running
 from sessions_vtab.testing.conformance import SHAPES, Suite
 from sessions_vtab.testing.generated import Traffic
-from tests.conformance.stages import KEYS, NOW, STAGES
+from tests.conformance.stages import STAGES
 
 MOST = None if os.environ.get("SESSIONS_VTAB_CONFORMANCE") == "full" else 4
 CASES = [(name, *path) for name, stage in STAGES.items() for path in stage.paths]
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Running]:
-    with running(EmulatorSettings(seed=7, sessions=12, events=40, clock=lambda: NOW)) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def suite_of(emulator: Running) -> Iterator[Callable[[str], Suite]]:
-    """Fills a source on first use."""
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        for name, key in KEYS.items():
-            patch.setenv(name, key)
-        yield cache(lambda name: stack.enter_context(STAGES[name].suite(emulator)))
 
 
 @pytest.mark.parametrize(("name", "table", "path"), CASES)

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
-from functools import cache
+from collections.abc import Callable
+from contextlib import closing
 from itertools import cycle
 
 import pytest
 
 from sessions_vtab.emulator.control import Control
-from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import EmulatorSettings
+from sessions_vtab.emulator.serve import Running
 from sessions_vtab.testing.conformance import Suite
 from sessions_vtab.testing.ordering import of_keys, same_order
-from tests.conformance.stages import KEYS, NOW, STAGES
+from tests.conformance.stages import STAGES
 
 CASES = [(name, *path) for name, stage in STAGES.items() for path in stage.paths]
 
 LATE = cycle(("[02468]", "[13579]", "[abcdefABCDEF]$", ""))
 """Which requests are overtaken by two others: those with such a character in their path or token."""
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Running]:
-    with running(EmulatorSettings(seed=7, sessions=12, events=40, clock=lambda: NOW)) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def suite_of(emulator: Running) -> Iterator[Callable[[str], Suite]]:
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        for name, key in KEYS.items():
-            patch.setenv(name, key)
-        yield cache(lambda name: stack.enter_context(STAGES[name].suite(emulator)))
 
 
 def _disturb(control: Control) -> None:

@@ -6,9 +6,11 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
 
 from sessions_vtab.emulator.deepset import Deepset
@@ -48,6 +50,18 @@ class ServiceApi:
                 return await client.request(method, url, **options)
 
         return asyncio.run(send())
+
+
+def of_each_test(make: Callable[[], ServiceApi]) -> Any:
+    """The fixture of a service that is as new in each test of a module, and made once for all."""
+    made = cache(make)
+
+    @pytest.fixture
+    def api() -> ServiceApi:
+        made().restart()
+        return made()
+
+    return api
 
 
 class DeepsetApi(ServiceApi):

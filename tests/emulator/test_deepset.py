@@ -8,18 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.emulator.apis import START, DeepsetApi
+from tests.emulator.apis import START, DeepsetApi, of_each_test
 
-
-@pytest.fixture(scope="module")
-def started():
-    return DeepsetApi()
-
-
-@pytest.fixture
-def api(started):
-    started.restart()
-    return started
+api = of_each_test(DeepsetApi)
 
 
 # Keys and names
@@ -162,14 +153,13 @@ def test_is_expired_splits_the_sessions(api):
 
 
 @pytest.fixture(scope="module")
-def stock(started):
+def stock():
     """The ids of 25 closed sessions, newest first, and the state with them."""
-    started.restart()
-    opened = []
+    own, opened = DeepsetApi(), []
     for _ in range(25):
-        opened.append(started.open())
-        started.close(opened[-1])
-    return [session["session_id"] for session in opened][::-1], started.service.dump()
+        opened.append(own.open())
+        own.close(opened[-1])
+    return [session["session_id"] for session in opened][::-1], own.service.dump()
 
 
 @pytest.fixture

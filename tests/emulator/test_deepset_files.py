@@ -7,18 +7,9 @@ from uuid import uuid4
 import pytest
 
 from sessions_vtab.emulator.deepset.files import parse_filter
-from tests.emulator.apis import START, DeepsetApi
+from tests.emulator.apis import START, DeepsetApi, of_each_test
 
-
-@pytest.fixture(scope="module")
-def started():
-    return DeepsetApi()
-
-
-@pytest.fixture
-def api(started):
-    started.restart()
-    return started
+api = of_each_test(DeepsetApi)
 
 
 # Workspace files

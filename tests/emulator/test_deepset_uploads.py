@@ -7,18 +7,9 @@ from uuid import uuid4
 import pytest
 
 from sessions_vtab.emulator.deepset import files
-from tests.emulator.apis import DeepsetApi
+from tests.emulator.apis import DeepsetApi, of_each_test
 
-
-@pytest.fixture(scope="module")
-def started():
-    return DeepsetApi()
-
-
-@pytest.fixture
-def api(started):
-    started.restart()
-    return started
+api = of_each_test(DeepsetApi)
 
 
 # The presigned form

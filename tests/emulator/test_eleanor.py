@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from sessions_vtab.emulator.eleanor import Eleanor
-from tests.emulator.apis import ServiceApi
+from tests.emulator.apis import ServiceApi, of_each_test
 
 
 class Api(ServiceApi):
@@ -35,15 +35,7 @@ class Api(ServiceApi):
         return self(method, f"/_emulator/eleanor/ns/{path}", json=body)
 
 
-@pytest.fixture(scope="module")
-def started():
-    return Api()
-
-
-@pytest.fixture
-def api(started):
-    started.restart()
-    return started
+api = of_each_test(Api)
 
 
 CODES = {

@@ -10,18 +10,9 @@ from http.client import HTTPConnection
 import pytest
 
 from sessions_vtab.emulator.serve import running
-from tests.emulator.apis import NOW, StudioApi, is_null
+from tests.emulator.apis import NOW, StudioApi, is_null, of_each_test
 
-
-@pytest.fixture(scope="module")
-def started():
-    return StudioApi()
-
-
-@pytest.fixture
-def api(started):
-    started.restart()
-    return started
+api = of_each_test(StudioApi)
 
 
 # Routes

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.emulator.apis import NOW, StudioApi, is_null
+from tests.emulator.apis import NOW, StudioApi, is_null, of_each_test
 
-
-@pytest.fixture(scope="module")
-def started():
-    return StudioApi()
-
-
-@pytest.fixture
-def api(started):
-    started.restart()
-    return started
+api = of_each_test(StudioApi)
 
 
 # Irrelevance and improvement

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from sessions_vtab.emulator.whylabs import WhyLabs
-from tests.emulator.apis import START, ServiceApi
+from tests.emulator.apis import START, ServiceApi, of_each_test
 
 KEY = "0123456789." + "k" * 53
 
@@ -48,15 +48,7 @@ class Api(ServiceApi):
         return self.request(method, url, **options)
 
 
-@pytest.fixture(scope="module")
-def started():
-    return Api()
-
-
-@pytest.fixture
-def api(started):
-    started.restart()
-    return started
+api = of_each_test(Api)
 
 
 NOW = int(START.timestamp() * 1000)

@@ -4,7 +4,6 @@ got round by it."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from typing import Any
@@ -16,7 +15,7 @@ from sessions_vtab import Connection, connect
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli import pages
 from sessions_vtab.contract.backend import Source
-from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.serve import Running
 from sessions_vtab.errors import ConfigurationError, ReadOnlyError, SessionsError, UnavailableError
 from sessions_vtab.registry import backend_class
 from sessions_vtab.rest import Delete, Get, Insert, Operation, Update
@@ -179,12 +178,6 @@ STATEMENTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    with running() as emulator:
-        yield emulator
-
-
 @pytest.fixture(autouse=True)
 def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in KEYS.items():
@@ -263,15 +256,15 @@ def moved(backend: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("backend", STATEMENTS)
-def test_every_request_goes_where_the_configuration_says(server: Running, backend: str) -> None:
-    server.control.reset(empty=backend != "vertex")
+def test_every_request_goes_where_the_configuration_says(emulator: Running, backend: str) -> None:
+    emulator.control.reset(empty=backend != "vertex")
     prefix = "/api/v1" if backend in {"eleanor", "embedding_studio"} else ""
     kind = Agents if backend == "adk_api" else Moved
-    transport = kind(server.url, prefix, moved(backend))
+    transport = kind(emulator.url, prefix, moved(backend))
     source = {
         "backend": backend,
         "location": LOCATIONS[backend],
-        "base_url": server.url,
+        "base_url": emulator.url,
         "routes": moved(backend),
         "transport": transport,
     }

@@ -8,36 +8,30 @@ from typing import Any
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.serve import Running
 
 PREFIX = "/api/v1/sessions/"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    with running() as emulator:
-        yield emulator
-
-
 @pytest.fixture
-def sql(server: Running) -> Iterator[Connection]:
+def sql(emulator: Running) -> Iterator[Connection]:
     """A source on the namespace ``support`` with the session ``tour``."""
-    server.control.reset(empty=True)
-    connection = connect(f"eleanor://support?base_url={server.url}")
+    emulator.control.reset(empty=True)
+    connection = connect(f"eleanor://support?base_url={emulator.url}")
     connection.execute("INSERT INTO sessions(session_id) VALUES ('tour')")
-    server.control.reset_log()
+    emulator.control.reset_log()
     yield connection
     connection.close()
 
 
 @pytest.fixture
-def sent(server: Running) -> Callable[[], list[tuple[str, str, dict[str, Any], Any]]]:
+def sent(emulator: Running) -> Callable[[], list[tuple[str, str, dict[str, Any], Any]]]:
     """Method, path below the sessions, query and body of every request since the start."""
 
     def requests() -> list[tuple[str, str, dict[str, Any], Any]]:
         return [
             (one["method"], one["raw_path"].removeprefix(PREFIX), one["query"], one["body"])
-            for one in server.control.requests()
+            for one in emulator.control.requests()
         ]
 
     return requests

@@ -8,24 +8,18 @@ from typing import Any
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.serve import Running
 from sessions_vtab.errors import InvalidValueError, NotFoundError
 
 PREFIX = "/api/v1/clickstream/"
 PAGE = "internal/batch/sessions"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    with running() as emulator:
-        yield emulator
-
-
 @pytest.fixture
-def sql(server: Running) -> Iterator[Connection]:
+def sql(emulator: Running) -> Iterator[Connection]:
     """Searches s1 to s3 in the collecting batch; s1 has 120 clicks, s2 one."""
-    server.control.reset(empty=True)
-    connection = connect(f"embedding_studio://?base_url={server.url}")
+    emulator.control.reset(empty=True)
+    connection = connect(f"embedding_studio://?base_url={emulator.url}")
     for name in ("s1", "s2", "s3"):
         connection.execute(
             "INSERT INTO sessions(session_id, search_query, search_results)"
@@ -36,21 +30,21 @@ def sql(server: Running) -> Iterator[Connection]:
         "INSERT INTO events(session_id, object_id) VALUES (?, 'coat-7')",
         [("s1",)] * 120 + [("s2",)],
     )
-    server.control.reset_log()
+    emulator.control.reset_log()
     yield connection
     connection.close()
 
 
 @pytest.fixture
-def sent(server: Running) -> Callable[[], list[tuple[str, str, dict[str, Any], Any]]]:
+def sent(emulator: Running) -> Callable[[], list[tuple[str, str, dict[str, Any], Any]]]:
     """Method, path, query and body of every request since the last call."""
 
     def requests() -> list[tuple[str, str, dict[str, Any], Any]]:
         found = [
             (one["method"], one["path"].removeprefix(PREFIX), one["query"], one["body"])
-            for one in server.control.requests()
+            for one in emulator.control.requests()
         ]
-        server.control.reset_log()
+        emulator.control.reset_log()
         return found
 
     return requests
@@ -67,14 +61,14 @@ def batch(sql, sent) -> str:
 # use_session_for_improvement
 
 
-def test_a_session_is_submitted_and_the_service_reports_no_result(sql, sent, server):
+def test_a_session_is_submitted_and_the_service_reports_no_result(sql, sent, emulator):
     rows = sql.execute(
         "SELECT session_id, scheduled, reason FROM use_session_for_improvement('s2')"
     ).fetchall()
     body = {"session_id": "s2"}
     assert sent() == [("POST", "internal/session/use-for-improvement", {}, body)]
     assert rows == [("s2", None, None)]
-    queued = server.control.dump()["embedding_studio"]["improvements"]
+    queued = emulator.control.dump()["embedding_studio"]["improvements"]
     assert [one["session_id"] for one in queued] == ["s2"]
 
 

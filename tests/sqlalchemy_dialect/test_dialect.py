@@ -10,18 +10,12 @@ sa = pytest.importorskip("sqlalchemy", minversion="2.0")
 
 from sqlalchemy import orm  # noqa: E402
 
-from sessions_vtab.emulator.serve import Running, running  # noqa: E402
+from sessions_vtab.emulator.serve import Running  # noqa: E402
 from sessions_vtab.sqlalchemy import engine_url  # noqa: E402
 from sessions_vtab.testing import hostile  # noqa: E402
 from sessions_vtab.testing.conformance import SHAPES, Suite  # noqa: E402
 
 VERTEX = "sessions+vertex://demo/us-central1/42"
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Running]:
-    with running() as started:
-        yield started
 
 
 @pytest.fixture
