@@ -48,6 +48,7 @@ from sessions_vtab.settings import (
     check_identifier,
     check_source_name,
     refuse_secrets,
+    user_folder,
 )
 
 VARIABLE: Final = "SESSIONS_VTAB_CONFIG"
@@ -177,17 +178,7 @@ def parse_source(text: str) -> Source:
 
 def default_file(environment: Mapping[str, str], platform: str, home: Path) -> Path:
     """Where the user's configuration file is, whether or not it exists."""
-    if platform == "win32":
-        folder = Path(environment.get("APPDATA") or home / "AppData" / "Roaming")
-    elif platform == "darwin":
-        folder = home / "Library" / "Application Support"
-    else:
-        folder = home / ".config"
-    chosen = environment.get("XDG_CONFIG_HOME", "")
-    # A relative path there is to be ignored: the XDG Base Directory Specification, "Environment".
-    if platform != "win32" and Path(chosen).is_absolute():
-        folder = Path(chosen)
-    return folder / "sessions-vtab" / "config.toml"
+    return user_folder("config", environment, platform, home) / "config.toml"
 
 
 # Text

@@ -1,6 +1,7 @@
 """Settings that every source has: their types, the names SQL accepts, and what is refused.
 
-Settings arrive as text from a URL or typed from TOML; both are accepted for each key.
+Settings arrive as text from a URL or typed from TOML; both are accepted for each key. Here is also
+where a user's files are: the configuration, the store, what was typed.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 from sessions_vtab.errors import ConfigurationError, CredentialError, did_you_mean
 
@@ -192,6 +194,38 @@ def _texts(value: Any, what: str) -> tuple[str, ...]:
     if isinstance(items, list | tuple) and all(isinstance(item, str) and item for item in items):
         return tuple(items)
     raise _wrong(what, "an array of texts (in a URL, texts separated by commas)", value)
+
+
+_FOLDERS: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
+    ("config", "win32"): ("APPDATA", "AppData/Roaming"),
+    ("config", "darwin"): ("XDG_CONFIG_HOME", "Library/Application Support"),
+    ("config", ""): ("XDG_CONFIG_HOME", ".config"),
+    ("data", "win32"): ("LOCALAPPDATA", "AppData/Local"),
+    ("data", "darwin"): ("", "Library/Application Support"),
+    ("data", ""): ("XDG_DATA_HOME", ".local/share"),
+    ("state", "win32"): ("LOCALAPPDATA", "AppData/Local"),
+    ("state", ""): ("XDG_STATE_HOME", ".local/state"),
+}
+"""Environment variable, and folder below the home folder, by kind and platform ('' for others)."""
+
+
+def user_folder(
+    kind: Literal["config", "data", "state"],
+    environment: Mapping[str, str],
+    platform: str,
+    home: Path | None = None,
+) -> Path:
+    """Our folder among a user's, whether or not it exists; ``home`` is looked up if it is needed.
+
+    Raises:
+        RuntimeError: it is needed, and the system has none.
+    """
+    variable, usual = _FOLDERS.get((kind, platform), _FOLDERS[kind, ""])
+    chosen = environment.get(variable, "")
+    # A relative path there is to be ignored: the XDG Base Directory Specification, "Environment".
+    if not (chosen and (platform == "win32" or Path(chosen).is_absolute())):
+        return (home or Path.home()) / usual / "sessions-vtab"
+    return Path(chosen) / "sessions-vtab"
 
 
 GENERIC: Final[Mapping[str, Callable[[Any, str], Any]]] = MappingProxyType(

@@ -35,6 +35,7 @@ from sessions_vtab.cli.tables import candidates, matching
 from sessions_vtab.cli.terminal import PROGRESS, fitted
 from sessions_vtab.errors import SessionsError, notes_of
 from sessions_vtab.hints import names_of
+from sessions_vtab.settings import user_folder
 from sessions_vtab.sql.lexer import split
 
 if TYPE_CHECKING:
@@ -290,11 +291,7 @@ class Shell(Commands):
 
 def _history_file() -> Path:
     """Where typed lines are kept, in a folder only the user can read."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state"
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home())
-    history = base / "sessions-vtab" / "history"
+    history = user_folder("state", os.environ, sys.platform) / "history"
     with contextlib.suppress(OSError):
         make_private(history.parent)
         history.touch(mode=0o600)

@@ -24,6 +24,7 @@ from sessions_vtab.errors import (
     SessionsError,
     StoreError,
 )
+from sessions_vtab.settings import user_folder
 
 MEMORY: Final = ":memory:"
 """The location of a store in memory, which exists as long as its connection."""
@@ -40,13 +41,7 @@ _NETWORK: Final = frozenset(
 
 def default_path() -> Path:
     """Returns the default file of the store, in the user's data folder."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "sessions-vtab" / "sessions.db"
+    return user_folder("data", os.environ, sys.platform) / "sessions.db"
 
 
 def located(location: str) -> str:

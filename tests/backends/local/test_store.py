@@ -30,9 +30,10 @@ from sessions_vtab.errors import (
 def test_the_default_file_is_in_the_users_data_folder(monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", "/data")
     assert default_path() == Path("/data/sessions-vtab/sessions.db")
-    monkeypatch.delenv("XDG_DATA_HOME")
     monkeypatch.setenv("HOME", "/home/ann")
-    assert default_path() == Path("/home/ann/.local/share/sessions-vtab/sessions.db")
+    for ignored in ("relative", ""):
+        monkeypatch.setenv("XDG_DATA_HOME", ignored)
+        assert default_path() == Path("/home/ann/.local/share/sessions-vtab/sessions.db")
 
 
 @pytest.mark.parametrize(
