@@ -38,7 +38,8 @@ _RATE_CLASSES: Final = ("read", "write", "append")
 # Words for a switch, in lower case.
 TRUE: Final = frozenset(("1", "true", "yes", "on"))
 FALSE: Final = frozenset(("0", "false", "no", "off"))
-_MOST_CONCURRENT: Final = 256
+MOST_CONCURRENT: Final = 256
+"""Requests in flight at once, at most."""
 
 _SECRET_KEY: Final = re.compile(
     r"(?:(?:key|token|passw(?:or)?d|pwd|secret|credential)s?|bearer|authorization)$",
@@ -237,7 +238,7 @@ GENERIC: Final[Mapping[str, Callable[[Any, str], Any]]] = MappingProxyType(
         "cache_ttl": _seconds,
         "rate_limit": _rates,
         "timeout": _positive_seconds,
-        "concurrency": lambda value, what: whole(value, what, 1, _MOST_CONCURRENT),
+        "concurrency": lambda value, what: whole(value, what, 1, MOST_CONCURRENT),
         "max_response_mb": lambda value, what: whole(value, what, 1),
     }
 )

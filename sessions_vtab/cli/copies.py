@@ -19,7 +19,7 @@ from sessions_vtab.cli.arguments import UNASKED
 from sessions_vtab.cli.display import Failed, counted, duration, escaped, is_terminal, seconds
 from sessions_vtab.cli.pages import TOPICS, Grid
 from sessions_vtab.cli.streams import output
-from sessions_vtab.cli.terminal import ProgressLine
+from sessions_vtab.cli.terminal import ProgressLine, ask
 from sessions_vtab.columnar import require_pyarrow
 from sessions_vtab.connection import Connection
 from sessions_vtab.contract.model import quoted
@@ -142,8 +142,7 @@ class _Screen:
         print(escaped(said), file=sys.stderr)
         if estimate.listing or not self._ask:
             return True
-        print("Continue? [Y/n] ", end="", file=sys.stderr, flush=True)
-        return sys.stdin.readline().strip().lower() in {"", "y", "yes"}
+        return ask("Continue?", usual=True)
 
     def _announcement(self, estimate: Estimate) -> str:
         limit = f"at most {counted(estimate.limit, 'request')} (--max-requests)"

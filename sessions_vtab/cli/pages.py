@@ -112,13 +112,13 @@ def _grid_lines(rows: tuple[tuple[str, ...], ...], width: int) -> Iterator[str]:
         ).rstrip()
 
 
-def markdown(page: Page, level: int = 2) -> str:
-    """The page as Markdown, its title a heading of a level, ending with a newline."""
-    parts = [f"{'#' * level} {page.title}"]
+def markdown(page: Page) -> str:
+    """The page as Markdown, its title a heading of the second level, ending with a newline."""
+    parts = [f"## {page.title}"]
     for block in page.blocks:
         match block:
             case Heading(body):
-                parts.append(f"{'#' * (level + 1)} {body}")
+                parts.append(f"### {body}")
             case Prose(body):
                 parts.append(_plain(body))
             case Code(body):
@@ -205,7 +205,6 @@ _NAMES: Final = (
     *("explain", "mcp", "output", "shell", "schedule", "adk", "scale", "extension", "emulator"),
     *("questions", "dashboards"),
 )
-_SERVICES: Final = ("vertex", "deepset", "whylabs", "embedding_studio", "eleanor", "adk_api")
 DASHBOARD: Final = (DOCS / "dashboard.yml").read_text("utf-8")
 """A dashboard for Datasette's plugin datasette-dashboards, over a snapshot."""
 
@@ -255,13 +254,17 @@ QUESTIONS: Final = tuple(
 
 def service_pages() -> tuple[Page, ...]:
     """The pages that lead to a service; commands name the environment that is running."""
-    return (*map(_service_page, _SERVICES), document("help/auth"), document("help/notebooks"))
+    from sessions_vtab.registry import BUILT_IN  # noqa: PLC0415  # Only these need the backends.
+
+    documents = DOCS / "help"
+    services = (o for o in BUILT_IN if o not in _NAMES and (documents / f"{o}.md").exists())
+    return (*map(_service_page, services), document("help/auth"), document("help/notebooks"))
 
 
 def _service_page(backend: str) -> Page:
-    from sessions_vtab import registry  # noqa: PLC0415  # Only these pages need the backends.
+    from sessions_vtab.registry import backend_class  # noqa: PLC0415
 
-    found = registry.backend_class(backend)
+    found = backend_class(backend)
     values = {
         "about": found.about,
         "urls": "\n".join(found.urls),

@@ -164,12 +164,13 @@ PROGRESS: Final = ProgressLine()
 """The line of what is executed."""
 
 
-def ask(question: str) -> bool:
-    """Asks on the terminal: true for y or yes, and the end of input is a no.
+def ask(question: str, *, usual: bool = False) -> bool:
+    """Asks on the terminal: true for y or yes, and as ``usual`` for nothing or the end of input.
 
     Ctrl-C ends the statement.
     """
     PROGRESS.clear()
-    sys.stderr.write(f"{escaped(question)} [y/N] ")
+    sys.stderr.write(f"{escaped(question)} [{'Y/n' if usual else 'y/N'}] ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    answer = sys.stdin.readline().strip().lower()
+    return answer in {"y", "yes"} if answer else usual

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_CONTROL: Final = frozenset(("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"))
+CONTROL: Final = frozenset(("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"))
+"""How statements begin that begin or end a transaction, or a part of one."""
 _SAVEPOINT: Final = "sessions_vtab_executemany"
 
 
@@ -241,7 +242,7 @@ class Cursor:
             if self._changing:
                 self.connection.begin()
         self._joined = self.connection.in_transaction
-        controls = any(one.verb in _CONTROL for one in kinds)
+        controls = any(one.verb in CONTROL for one in kinds)
         self._clock = None if controls else self.connection.clock()
         return inner
 

@@ -18,6 +18,7 @@ from sessions_vtab.cli.execution import described
 from sessions_vtab.cli.explain import Expected, expected, explain
 from sessions_vtab.cli.readings import examine
 from sessions_vtab.contract.values import dump_json
+from sessions_vtab.dbapi.cursor import CONTROL
 from sessions_vtab.dbapi.errors import translated
 from sessions_vtab.dbapi.types import bound
 from sessions_vtab.errors import BudgetError, SessionsError, UnsupportedError
@@ -31,11 +32,8 @@ _HELP: Final = "describe"
 _CHANGES: Final = frozenset(("INSERT", "REPLACE", "UPDATE", "DELETE"))
 # SQLite's other statements, by https://sqlite.org/lang.html: they define something, or would leave
 # a transaction open that the next call, of whatever client, would find.
-_OTHERS: Final = frozenset(
-    (
-        *("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "VACUUM", "ANALYZE", "REINDEX"),
-        *("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"),
-    )
+_OTHERS: Final = CONTROL | frozenset(
+    ("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "VACUUM", "ANALYZE", "REINDEX")
 )
 _NOT_SENT: Final = (
     "SELECT row, outcome, error FROM main.writes WHERE error IS NOT NULL ORDER BY number LIMIT 10"

@@ -15,6 +15,7 @@ from sessions_vtab.errors import ConfigurationError, did_you_mean
 from sessions_vtab.fetch import Paginator
 from sessions_vtab.rest.access import parent_column
 from sessions_vtab.rest.declaration import (
+    VERBS,
     Delete,
     Get,
     Insert,
@@ -325,7 +326,7 @@ _OF_LIST: Final[Mapping[str, _Kind]] = {
 def _of_kinds(table: RestTable) -> Iterator[str]:
     """The parts of a table that are of a wrong kind, as sentences."""
     yield from _wrong(table, _OF_TABLE)
-    for what in ("get", "list", "insert", "update", "delete"):
+    for what in VERBS:
         operation = getattr(table, what)
         if isinstance(operation, Operation):
             yield from (f"{what}: {one}" for one in _of_parts(operation))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cache
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from sessions_vtab.contract.backend import Arguments
@@ -299,6 +299,10 @@ class Delete(Operation):
 
     _: KW_ONLY
     asks: bool | None = False
+
+
+VERBS: Final = ("list", "get", "insert", "update", "delete")
+"""The fields of a ``RestTable`` that are operations."""
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,10 @@ from sessions_vtab.contract.model import PLACEHOLDER, places_of
 from sessions_vtab.errors import did_you_mean
 from sessions_vtab.fetch import RequestSpec
 from sessions_vtab.rest.access import noun
-from sessions_vtab.rest.declaration import Operation, RestFunction, RestTable
+from sessions_vtab.rest.declaration import VERBS, Operation, RestFunction, RestTable
 
 _ROUTE: Final = re.compile(r"([A-Z]+) ((?:/[^/\s:]+)+)(?::[A-Za-z]\w*)?/?", re.ASCII)
 _LITERAL: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]+", re.ASCII)
-_VERBS: Final = ("list", "get", "insert", "update", "delete")
 _CHANGING: Final = ("POST", "PUT", "PATCH", "DELETE")
 
 _O = TypeVar("_O", bound=Operation)
@@ -36,7 +35,7 @@ def endpoints_of(
     found: dict[str, Operation] = {}
     for number, table in enumerate(tables):
         of = f"_{table.table.name}" if number else ""
-        operations = {verb: getattr(table, verb) for verb in _VERBS}
+        operations = {verb: getattr(table, verb) for verb in VERBS}
         found |= {f"{verb}{of}": one for verb, one in operations.items() if one is not None}
         each = {} if table.list is None else table.list.each
         found |= {f"list_{p}": one for p, one in each.items() if isinstance(one, Operation)}
@@ -78,7 +77,7 @@ def corrected(
         return operation if route is None else _moved(operation, route)
 
     def table_at(table: RestTable) -> RestTable:
-        found = {verb: getattr(table, verb) for verb in _VERBS}
+        found = {verb: getattr(table, verb) for verb in VERBS}
         moved: dict[str, Any] = {verb: one and at(one) for verb, one in found.items()}
         if table.list is not None:
             each = {

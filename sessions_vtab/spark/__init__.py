@@ -46,7 +46,7 @@ from sessions_vtab.scanning.parts import Part, PartCondition, opened, resolved, 
 from sessions_vtab.scanning.reading import pages
 from sessions_vtab.scanning.rows import TableRead, condition
 from sessions_vtab.scanning.splitting import followed_column, parent_of, parts_of_names
-from sessions_vtab.settings import whole
+from sessions_vtab.settings import MOST_CONCURRENT, whole
 
 if TYPE_CHECKING:
     from sessions_vtab.spark.source import SessionsDataSource, register
@@ -71,7 +71,6 @@ OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
 """What can be set, in any case, with its meaning."""
 
 _SIZE, _CONCURRENCY, _OVERLAP = 100, 16, 300
-_MOST_CONCURRENT: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ def parsed(given: Mapping[str, str], *, speculation: bool | None = None) -> Read
         if not held.get(name):
             example = ".option('url', 'vertex://..')" if name == "url" else ".load('events')"
             raise _wrong(name, f"is missing; add {example}")
-    concurrency = _number(held, "concurrency", _CONCURRENCY, most=_MOST_CONCURRENT)
+    concurrency = _number(held, "concurrency", _CONCURRENCY, most=MOST_CONCURRENT)
     sources = {one: replace(resolved(one), concurrency=concurrency) for one in _texts(held["url"])}
     return ReaderOptions(
         sources,

@@ -133,16 +133,15 @@ _SESSIONS: Final = StoreTable(
 )
 
 
-def _of_living_session(alias: str) -> str:
-    """Written so that SQLite uses the index ``sessions_mortal``, which is nearly always empty.
+_OF_LIVING_SESSION: Final = (
+    "NOT EXISTS (SELECT 1 FROM sessions m INDEXED BY sessions_mortal WHERE m.session_id ="
+    " e.session_id AND (m.deleted = 1 OR m.expire_time IS NOT NULL)"
+    f" AND (m.deleted = 1 OR m.expire_time <= {NOW}))"
+)
+"""Written so that SQLite uses the index ``sessions_mortal``, which is nearly always empty.
 
-    Otherwise it takes the unique index of the ids, and looks up the session of every row.
-    """
-    return (
-        "NOT EXISTS (SELECT 1 FROM sessions m INDEXED BY sessions_mortal WHERE m.session_id = "
-        f"{alias}.session_id AND (m.deleted = 1 OR m.expire_time IS NOT NULL)"
-        f" AND (m.deleted = 1 OR m.expire_time <= {NOW}))"
-    )
+Otherwise it takes the unique index of the ids, and looks up the session of every row.
+"""
 
 
 _EVENTS: Final = StoreTable(
@@ -150,7 +149,7 @@ _EVENTS: Final = StoreTable(
     "events e",
     expressions("e"),
     "e",
-    alive=_of_living_session("e"),
+    alive=_OF_LIVING_SESSION,
     tie="e.id",
     same_as={"session_name": ("session_id", _session_id)},
     lookups=(_BY_NAME, ("get by id", ("session_id", "event_id"))),
@@ -195,7 +194,7 @@ _EVENT_PARTS: Final = StoreTable(
         "name": "(e.name || '#' || p.number)",
     },
     "p",
-    alive=_of_living_session("e"),
+    alive=_OF_LIVING_SESSION,
     same_as={"session_name": ("session_id", _session_id)},
     writes=Writes(
         hints={
