@@ -93,9 +93,6 @@ _GUESS: Final = 3
 """Pages that a list of unknown length is believed to have at first. A higher guess would cost more
 where the list is short; a lower one would buy where a handful of keys are wanted."""
 
-_GUESS_OF_A_SET: Final = 16
-"""The same where all keys are known at once: nothing suggests that more will come."""
-
 _SPARE: Final = 2
 """Reads by key beyond the pages of a short list: a few keys do not justify reading a list."""
 
@@ -111,17 +108,31 @@ def allowance(pages: int) -> float:
     return min(pages + _SPARE, max(pages - 1, _HANDFUL))
 
 
-def believed(known: int | None, bought: int, guess: int = _GUESS) -> int:
+def believed(known: int | None, bought: int) -> int:
     """How many pages a list is believed to have.
 
     Args:
         known: what an earlier read has counted; None if there was none.
         bought: pages that were read by now, without reaching the end.
-        guess: pages of a list that nothing is known of.
     """
     if known is not None and bought <= known:
         return known
-    return max(guess, bought + 1)
+    return max(_GUESS, bought + 1)
+
+
+def worth_of_a_list(known: int | None, bought: int) -> int:
+    """What a set of keys may cost before a page of their list is read: all of them are known.
+
+    A list that nothing is known of has one more page at least. The bound is twice as many requests
+    as that, and three, of which some have been made.
+
+    Args:
+        known: pages of the list, None if nobody knows.
+        bought: pages of it that were read.
+    """
+    if known is not None and bought <= known:
+        return known
+    return 2 * (bought + 1) + 3 - bought
 
 
 def buys(spent: float, coming: float, pages: int) -> bool:
@@ -147,7 +158,7 @@ def surely_rented(reads: Sequence[int], lists: Collection[int | None]) -> bool:
     spent = sum(reads)
     if len(reads) == 1:  # A set, of which the keys are under way beside each other.
         coming = max(spent * BESIDE, ALONE)
-        return all(coming <= believed(one, 0, _GUESS_OF_A_SET) for one in lists)
+        return all(coming <= worth_of_a_list(one, 0) for one in lists)
     return all(spent <= allowance(believed(one, 0)) for one in lists)
 
 
@@ -179,7 +190,7 @@ class Account:
         """
         if cost > ALONE and not self.spent:
             # A set: there is no doubt about what it costs.
-            return cost + coming > believed(known, bought, _GUESS_OF_A_SET)
+            return cost + coming > worth_of_a_list(known, bought)
         pages = believed(known, bought)
         dearest = self.dearest if self.dearest > ALONE else 0.0
         return buys(self.spent, max(cost, dearest) + coming, pages)

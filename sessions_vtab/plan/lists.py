@@ -44,8 +44,9 @@ class Holder(NamedTuple):
 
 
 def keys_asked(scan: Scan) -> int:
-    """How many requests a read makes at least: one for each row that it finds by its key."""
-    if not scan.path.unique:
+    """How many requests a read makes at least: one for each value of its keys."""
+    within = scan.path.within
+    if within is not None and within.through:
         return 1
     return prod(len(scan.given(key) or ()) for key in scan.path.keys)
 

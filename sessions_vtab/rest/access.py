@@ -15,7 +15,7 @@ from sessions_vtab.contract.capability import (
     Within,
     Writes,
 )
-from sessions_vtab.contract.model import Table, name_of, parse_name, places_of
+from sessions_vtab.contract.model import Places, Table, name_of, parse_name, places_of
 from sessions_vtab.contract.predicate import Compare, Member, Op, Predicate, Value, fields
 from sessions_vtab.rest.declaration import Delete, Get, Insert, List, RestTable, Update
 
@@ -132,7 +132,7 @@ def _gets(
     # In the order of the name: a path may have its placeholders in another one.
     places = tuple(filter(operation.places.__contains__, places_of(owner.name)))
     if set(places[-1:]) | set(places).difference(given) <= table.table.positions.keys():
-        within = Within("list") if _is_listed(table, owner) else None
+        within = _within_places(owner, places[-1]) if _is_listed(table, owner) else None
         yield _by_places(
             replace(way, filters=shown, unique=not many, within=within), table, places, given
         )
@@ -165,11 +165,24 @@ def _within(table: RestTable, owner: RestTable, template: str, parse: Parse) -> 
             return None
         if inside:
             return {column: name_of(owner.name, found)}
-        return {place: found[place] for place in places if place in found}
+        return {**_of_item(owner, found), **{one: found[one] for one in places if one in found}}
 
     if inside:
         return Within(_path_name(_verb(table), column), held, through=True)
     return Within("list", held) if _is_listed(table, owner) else None
+
+
+def _within_places(owner: RestTable, place: str) -> Within:
+    """What holds the rows of a value of the last placeholder, where the others are given."""
+    if owner.list is None or owner.list.of_item is None:
+        return Within("list")
+    return Within("list", lambda value: _of_item(owner, {place: str(value)}))
+
+
+def _of_item(owner: RestTable, places: Places) -> Mapping[str, str]:
+    """What is known of the list that an item is on, beside what its name says."""
+    of_item = None if owner.list is None else owner.list.of_item
+    return {} if of_item is None else of_item(places)
 
 
 def _is_listed(table: RestTable, owner: RestTable) -> bool:

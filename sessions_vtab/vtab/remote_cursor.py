@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Counted, Page, Row, Scan
 from sessions_vtab.contract.values import dump_json
-from sessions_vtab.plan.lists import read_key
+from sessions_vtab.plan.lists import keys_asked, read_key
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.vtab.counting import Unread, counted_rows
 from sessions_vtab.vtab.cursor import ScanCursor, arranged, echoed
-from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window, certain, key_of
+from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window, certain
 from sessions_vtab.vtab.memo import Memo, Recording
 from sessions_vtab.vtab.purchase import Buyer
 from sessions_vtab.vtab.rows import page_name
@@ -301,7 +301,7 @@ class RemoteCursor(ScanCursor):
         """Whether a read is the first one: of a list, or of a single key. It buys nothing."""
         if self._buyer is not None or self._first is not None or link is not None:
             return False
-        return not self.lists_read() and (not scan.path.unique or key_of(scan) is not None)
+        return not self.lists_read() and keys_asked(scan) == 1
 
     def _purchases(self) -> Buyer:
         """What decides about lists: made by the second read, and told of the first."""

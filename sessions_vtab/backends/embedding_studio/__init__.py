@@ -142,6 +142,7 @@ class EmbeddingStudioBackend(rest.RestBackend):
                 pages=reading.BatchPages(),
                 takes=(_OF_NUMBER, rest.Filter("session_id", rest.EQUALITY)),
                 ascending=("session_number",),
+                of_item=lambda places: self.batches.holding(places["session_id"]),
             ),
             insert=rest.Insert(
                 "POST /clickstream/session",

@@ -106,6 +106,11 @@ class Batches:
         """The batch of a session and its number there, if this connection has read it."""
         return self._places.get(str(item.get("session_id")), (None, None))
 
+    def holding(self, session_id: str) -> dict[str, str]:
+        """The batch of a session as a placeholder, if this connection has read it."""
+        known = self._places.get(session_id)
+        return {} if known is None else {"batch_id": known[0]}
+
     def whole(self, found: rest.Found, fetch: _Fetch, batch_id: str | None = None) -> rest.Found:
         """A session, as its own route returned it, with all of its events.
 

@@ -106,6 +106,60 @@ def test_the_sessions_of_a_batch_have_their_events_from_its_list(sql, query, row
     assert sql.paths() == [BATCH, BATCH]
 
 
+@pytest.mark.parametrize(
+    ("query", "rows", "most"),
+    [
+        ("JOIN events e USING (session_id) WHERE s.batch_id = ?1", 140, 2),
+        ("JOIN events e ON e.session_name = s.name WHERE s.batch_id = ?1", 140, 2),
+        ("LEFT JOIN events e ON e.session_name = s.name WHERE s.batch_id = ?1", 150, 2),
+        (
+            (
+                "WHERE batch_id = ?1 AND EXISTS"
+                " (SELECT 1 FROM events e WHERE e.session_id = s.session_id)"
+            ),
+            11,
+            2,
+        ),
+        (
+            (
+                "JOIN events e USING (session_id) WHERE s.session_id IN"
+                " (SELECT session_id FROM sessions WHERE batch_id = ?1)"
+            ),
+            140,
+            2,
+        ),
+        # Which batch a session is in is not known before the events have been read.
+        ("JOIN events e USING (session_id) WHERE e.batch_id = ?1", 140, 7),
+        ("JOIN events e ON e.session_name = s.name AND e.batch_id = ?1", 140, 7),
+    ],
+)
+def test_the_batch_of_one_table_is_known_for_the_other(sql, query, rows, most):
+    """The connection has seen which sessions a batch has: these are read from its list."""
+    for number in range(20):
+        sql.add(f"s{number}", events=(0, 1)[number % 2])
+    sql.add("long", events=130)
+    batch = sql.release()
+    assert sql(f"SELECT count(*) FROM sessions s {query}", batch) == [(rows,)]
+    assert len(sql.paths()) <= most
+
+
+def test_sessions_of_an_unknown_batch_beside_those_of_a_known_one_are_read_by_their_ids(sql):
+    for name in ("known", "other"):
+        for number in range(12):
+            sql.add(f"{name}-{number}", events=1)
+        sql.release(name)
+    sql("SELECT count(*) FROM sessions WHERE batch_id = ?", sql.state()["batches"][0]["batch_id"])
+    ids = [f"{name}-{number}" for name in ("known", "other") for number in range(12)]
+    chosen = ", ".join(f"('{one}')" for one in ids)
+
+    for query in (
+        f"SELECT session_id FROM events WHERE session_id IN (VALUES {chosen})",
+        f"SELECT session_id FROM sessions WHERE session_id IN (VALUES {chosen})",
+        f"SELECT session_id FROM (VALUES {chosen}) k JOIN events e ON e.session_id = k.column1",
+    ):
+        assert sorted(one for (one,) in sql(query)) == sorted(ids)
+
+
 # A hundred events and more
 
 
