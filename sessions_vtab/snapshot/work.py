@@ -17,36 +17,31 @@ from typing import Any, Final
 
 import apsw
 
-from sessions_vtab.backends.local.file import create_private, identity
+from sessions_vtab.backends.local.file import Meanings, create_private, identity, translate
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import BusyError, SessionsError, StoreError
 from sessions_vtab.snapshot.ddl import TEMPORARY_TABLES, create_indexes, create_views
 from sessions_vtab.snapshot.shape import CopyPlan
 
-_BUSY: Final = (
-    "another program is using this file",
-    "Close that program and run the snapshot again.",
+_BUSY: Final = "another program is using this file. Close that program and run the snapshot again."
+_FULL: Final = (
+    "the disk is full. The rows read so far are kept. Free some space and run the snapshot again."
 )
-_MEANINGS: Final = {
-    apsw.BusyError: _BUSY,
-    apsw.LockedError: _BUSY,
-    apsw.FullError: (
-        "the disk is full",
-        "The rows read so far are kept. Free some space and run the snapshot again.",
+_NO_DATABASE: Final = "it is not an SQLite database. It was left unchanged. Use another file."
+_MEANINGS: Final[Meanings] = (
+    (apsw.BusyError, BusyError, _BUSY),
+    (apsw.LockedError, BusyError, _BUSY),
+    (apsw.FullError, StoreError, _FULL),
+    (
+        apsw.NotADBError,
+        StoreError,
+        _NO_DATABASE,
     ),
-    apsw.NotADBError: (
-        "this is not an SQLite database",
-        "It was left unchanged. Use another file.",
-    ),
-    apsw.CorruptError: ("the file is damaged", "Remove it and take the snapshot again."),
-    apsw.ReadOnlyError: ("the file or its folder is not writable", "Check the permissions."),
-    apsw.CantOpenError: (
-        "the file cannot be opened",
-        "Check that you have read and write permission.",
-    ),
-    apsw.IOError: ("reading or writing the disk failed", "Run the snapshot again."),
-}
-"""What an error of APSW's means: the problem and a hint."""
+    (apsw.CorruptError, StoreError, "it is damaged. Remove it and take the snapshot again."),
+    (apsw.ReadOnlyError, StoreError, "it or its folder is not writable. Check the permissions."),
+    (apsw.CantOpenError, StoreError, "it cannot be opened. Check the permissions."),
+    (apsw.IOError, StoreError, "reading or writing the disk failed. Run the snapshot again."),
+)
 
 
 @contextmanager
@@ -60,12 +55,7 @@ def translated(path: Path) -> Iterator[None]:
     except apsw.InterruptError:
         raise
     except apsw.Error as error:
-        for kind, (problem, hint) in _MEANINGS.items():
-            if isinstance(error, kind):
-                busy = isinstance(error, apsw.BusyError | apsw.LockedError)
-                made = BusyError if busy else StoreError
-                raise made(f"The snapshot {path}: {problem} ({error}). {hint}") from error
-        raise StoreError(f"The snapshot {path}: SQLite failed ({error}).") from error
+        raise translate(error, f"The snapshot {path}", _MEANINGS) from error
 
 
 _KINDS: Final = (

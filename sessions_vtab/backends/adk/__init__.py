@@ -30,7 +30,7 @@ from sessions_vtab.backends.adk.tables import ABSENT, NEWEST, SCOPES, Layout, re
 from sessions_vtab.backends.adk.values import functions, moment, shift_of, zone_of
 from sessions_vtab.backends.local.ddl import add_function
 from sessions_vtab.backends.local.dialect import LocalResource, Select
-from sessions_vtab.backends.local.file import identity, located, tilde
+from sessions_vtab.backends.local.file import MEANINGS, Meanings, identity, located, tilde
 from sessions_vtab.backends.local.pending import OpenScan
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import StoreTable
@@ -56,15 +56,15 @@ _SAMPLE: Final = """SELECT s.create_time, s.update_time, e.first, e.last
           GROUP BY app_name, user_id, session_id) AS e
     JOIN sessions s
         ON s.app_name = e.app_name AND s.user_id = e.user_id AND s.id = e.session_id"""
-_MEANINGS: Final[Mapping[type[apsw.Error], tuple[type[SessionsError], str]]] = {
-    apsw.BusyError: (BusyError, "the agent, or another program, kept it locked for 5 seconds."),
-    apsw.ReadOnlyError: (
-        StoreError,
-        "a transaction was left unfinished. Open the file once with ADK or sqlite3 to undo it.",
-    ),
-    apsw.NotADBError: (StoreError, "it is not an SQLite database. Use the file that ADK writes."),
-    apsw.CantOpenError: (StoreError, "it cannot be opened. Check the permission to read it."),
-}
+_UNDO: Final = (
+    "a transaction was left unfinished. Open the file once with ADK or sqlite3 to undo it."
+)
+_MEANINGS: Final[Meanings] = (
+    (apsw.BusyError, BusyError, "the agent, or another program, kept it locked for 5 seconds."),
+    (apsw.ReadOnlyError, StoreError, _UNDO),
+    (apsw.NotADBError, StoreError, "it is not an SQLite database. Use the file that ADK writes."),
+    (apsw.CantOpenError, StoreError, "it cannot be opened. Check the permission to read it."),
+)
 
 
 class AdkStore(Store):
@@ -77,6 +77,8 @@ class AdkStore(Store):
         zone: time zone of the program that wrote it, for times that have none.
         scopes: the only values of ``app_name`` and ``user_id`` whose rows are shown.
     """
+
+    meanings = (*_MEANINGS, *MEANINGS)
 
     def __init__(
         self,
@@ -144,14 +146,6 @@ class AdkStore(Store):
             scan.settle()
         while page := scan.page(_PAGE):
             yield page
-
-    def failure(self, error: apsw.Error, *, reading: bool = False) -> Exception:
-        """Translates an error of SQLite."""
-        known = _MEANINGS.get(type(error))
-        if known is None:
-            return super().failure(error, reading=reading)
-        made, what = known
-        return made(f"{self.place}: {what} ({error})")
 
     def _open(self) -> apsw.Connection:
         path = Path(self._file)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import apsw
 
@@ -267,8 +267,10 @@ _TOO_BIG: Final = "a value is larger than SQLite's limit of 1 GB."
 _CONTRADICTS: Final = "the row conflicts with another one. Nothing was written."
 _STRANGE: Final = "its tables are not as expected. Another program may have changed the file."
 
-# The first matching entry is used (https://sqlite.org/rescode.html).
-_MEANINGS: Final[tuple[tuple[type[apsw.Error], type[SessionsError], str], ...]] = (
+Meanings: TypeAlias = tuple[tuple[type[apsw.Error], type[SessionsError], str], ...]
+"""What errors of SQLite become, with a hint; the first that fits (https://sqlite.org/rescode.html)."""
+
+MEANINGS: Final[Meanings] = (
     (apsw.BusyError, BusyError, _BUSY),
     (apsw.LockedError, BusyError, _BUSY),
     (apsw.FullError, StoreError, _FULL),
@@ -299,7 +301,7 @@ def stale(error: apsw.BusyError, place: str) -> BusyError:
     return BusyError(f"{place}: {_STALE} ({error})")
 
 
-def translate(error: apsw.Error, place: str) -> Exception:
+def translate(error: apsw.Error, place: str, meanings: Meanings = MEANINGS) -> Exception:
     """Returns the error to raise for an error of SQLite.
 
     Returns:
@@ -309,7 +311,7 @@ def translate(error: apsw.Error, place: str) -> Exception:
         return error
     if isinstance(error, apsw.SQLError) and "JSON path" in str(error):
         return InvalidValueError(f"{place}: a key after ->> is not a valid JSON path. ({error})")
-    for kind, made, hint in _MEANINGS:
+    for kind, made, hint in meanings:
         if isinstance(error, kind):
             return made(f"{place}: {hint} ({error})")
     return StoreError(f"{place}: SQLite failed. ({error})")

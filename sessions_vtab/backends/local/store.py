@@ -7,12 +7,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import apsw
 
 from sessions_vtab.backends.local.ddl import APPLICATION_ID, MIGRATIONS
-from sessions_vtab.backends.local.file import MEMORY, Opening, identity, is_taken, stale, translate
+from sessions_vtab.backends.local.file import (
+    MEANINGS,
+    MEMORY,
+    Meanings,
+    Opening,
+    identity,
+    is_taken,
+    stale,
+    translate,
+)
 from sessions_vtab.backends.local.pending import OpenScan, TouchedSessions
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Context
@@ -55,6 +64,9 @@ class Store:
         transaction_lost: whether SQLite itself rolled back the open transaction, as on a full disk.
         erased: whether rows were permanently removed, but may still be in the write-ahead log.
     """
+
+    meanings: ClassVar[Meanings] = MEANINGS
+    """What SQLite's errors mean for its file."""
 
     def __init__(
         self,
@@ -241,7 +253,7 @@ class Store:
 
     def failure(self, error: apsw.Error, *, reading: bool = False) -> Exception:
         """Translates an error of SQLite; if the store fails a write, rolls back the transaction."""
-        failure = translate(error, self.place)
+        failure = translate(error, self.place, self.meanings)
         connection = self._connection
         if connection is not None and self.began:
             # A row may be half written, so no part of the transaction may be committed.
