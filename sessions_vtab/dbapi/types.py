@@ -163,7 +163,7 @@ def _bound(value: Any) -> Any:
         case str():
             return _written(value)
         case datetime():
-            return _instant(value)
+            return instant_text(value)
         case date() | clock_time():
             return value.isoformat()
         case UUID():
@@ -200,7 +200,7 @@ def _written(value: str) -> str:
     return value
 
 
-def _instant(value: datetime) -> str | None:
+def instant_text(value: datetime) -> str | None:
     """UTC text; NULL for the NaT of pandas, as SQLite has NULL for NaN."""
     if value != value:  # noqa: PLR0124  # Nothing else differs from itself.
         return None

@@ -32,11 +32,7 @@ _MEANINGS: Final[Meanings] = (
     (apsw.BusyError, BusyError, _BUSY),
     (apsw.LockedError, BusyError, _BUSY),
     (apsw.FullError, StoreError, _FULL),
-    (
-        apsw.NotADBError,
-        StoreError,
-        _NO_DATABASE,
-    ),
+    (apsw.NotADBError, StoreError, _NO_DATABASE),
     (apsw.CorruptError, StoreError, "it is damaged. Remove it and take the snapshot again."),
     (apsw.ReadOnlyError, StoreError, "it or its folder is not writable. Check the permissions."),
     (apsw.CantOpenError, StoreError, "it cannot be opened. Check the permissions."),

@@ -17,6 +17,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.predicate import literal
+from sessions_vtab.dbapi.types import instant_text
 
 
 class DateTime(sqltypes.DateTime):
@@ -34,7 +35,7 @@ class DateTime(sqltypes.DateTime):
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002
         """A function that writes a value as a literal of SQL."""
-        return lambda value: literal(str(_text(value)))
+        return lambda value: literal(_text(value))
 
     def result_processor(
         self,
@@ -87,8 +88,7 @@ def _text(value: Any) -> Any:
         case None | str():
             return value
         case dt.datetime():
-            utc = value.astimezone(dt.UTC).replace(tzinfo=None) if value.tzinfo else value
-            return utc.isoformat(" ", "microseconds")
+            return instant_text(value)
         case dt.date():
             return f"{value.isoformat()} 00:00:00.000000"
         case _:
