@@ -36,6 +36,7 @@ from sessions_vtab.contract.predicate import (
 )
 from sessions_vtab.sql.json_keys import is_key_of_json, key_of, makes_text
 from sessions_vtab.sql.names import Item, Resolved, Scope
+from sessions_vtab.sql.source import terms
 
 NOCASE = "NOCASE"
 
@@ -162,7 +163,7 @@ class ConditionReader:
         return found
 
     def _connective(self, node: exp.And | exp.Or, *, negated: bool) -> Predicate | None:
-        operands = _operands(node)
+        operands = terms(node, type(node))
         numbers = {number for number in map(_tested, operands) if number is not None}
         if numbers and isinstance(node, exp.Or) and not negated:
             found = self._optional([part for part in operands if _tested(part) is None], numbers)
@@ -432,19 +433,6 @@ def _unescaped(pattern: str, mark: str) -> str | None:
     parts = re.split(re.escape(mark) + "(.?)", pattern, flags=re.DOTALL)
     escaped = parts[1::2]
     return None if {"", "%", "_"}.intersection(escaped) else "".join(parts)
-
-
-def _operands(node: exp.Expression) -> list[exp.Expression]:
-    """The operands of a chain of the same connective."""
-    found: list[exp.Expression] = []
-    pending = [node]
-    while pending:
-        part = pending.pop()
-        if type(part) is type(node):
-            pending += [part.args["expression"], part.this]
-        else:
-            found.append(part)
-    return found
 
 
 def _joined(connective: type[AllOf | AnyOf], terms: list[Predicate]) -> Predicate:

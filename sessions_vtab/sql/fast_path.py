@@ -63,7 +63,8 @@ def may_move(
             _GROUPS.intersection((*one.clauses, *words[one.at + 1 : one.items[0]])) for one in inner
         )
     froms = [one.clauses.get("FROM", (0, 0)) for one in selects]
-    return bool(inner) or any(any(find(tokens, one, pairs, _JOINS)) for one in froms)
+    joined = any(any(find(tokens, one, pairs, _JOINS)) for one in froms)
+    return bool(inner) or joined or "OR" in words
 
 
 def _names_costly(tokens: Sequence[Token], catalog: Catalog) -> bool:

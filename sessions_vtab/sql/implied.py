@@ -7,6 +7,8 @@ condition of the statement implies such a one, that is written beside it:
 * ``EXISTS (SELECT 1 FROM sessions s WHERE s.session_id = e.session_id AND s.user_id = 'ann')`` and
   ``(SELECT s.user_id FROM ..) = 'ann'`` get ``AND e.session_id IN (SELECT s.session_id ..)``;
 * so does ``(e.session_id, author) IN (SELECT s.session_id, ..)``;
+* ``author = 'x' AND e.session_id IN k OR author = 'y' AND e.session_id = 'z'`` gets ``AND
+  (e.session_id IN k OR e.session_id = 'z')``;
 * ``FROM sessions s WHERE s.user_id = 'ann' AND s.session_id IN (SELECT e.session_id FROM events
   e)`` wants no other events than those of ``s``: its subquery gets ``WHERE e.session_id IN (SELECT
   s.session_id FROM sessions s WHERE s.user_id = 'ann')``. So does the right side of EXCEPT.
@@ -17,8 +19,9 @@ UPDATE and DELETE: the same rows change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from sqlglot import exp
 
@@ -28,12 +31,25 @@ from sessions_vtab.sql.lexer import Edit, insert
 from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.references import references
 from sessions_vtab.sql.repeatable import Repeats
-from sessions_vtab.sql.select_terms import Equality, SelectTerms, Side, Term, is_text, never_null
+from sessions_vtab.sql.select_terms import (
+    Equality,
+    SelectTerms,
+    Side,
+    Term,
+    is_text,
+    names_values,
+    never_null,
+    value_of,
+)
 from sessions_vtab.sql.semi_joins import is_narrowed, wanted_of
+from sessions_vtab.sql.shapes import Span
 from sessions_vtab.sql.walk import On
 
 _Compared = tuple[SelectTerms, Sequence[exp.Expression]]
 """A SELECT, and what is compared with the rows of a query for each of its own."""
+
+_OfSubqueries = dict[int, Mapping[Item, str]]
+"""What is implied for items of a SELECT by its conditions that are a subquery, by their ids."""
 
 
 @dataclass(slots=True)
@@ -41,6 +57,13 @@ class ImpliedWalk(TermsWalk):
     """Writes what a condition implies beside it, or into its subquery."""
 
     visited: dict[int, SelectTerms] = field(default_factory=dict)
+    of_subqueries: _OfSubqueries = field(default_factory=dict)
+
+    def statement(self, tree: exp.Expression) -> None:
+        """See ``Walk.statement``."""
+        TermsWalk.statement(self, tree)
+        for select in self.visited.values():
+            self.edits += _beside(select, self.of_subqueries)
 
     def conditions(self, node: exp.Expression, scope: Scope, ons: Sequence[On]) -> None:
         """Looks at a SELECT, UPDATE or DELETE, and at the condition whose subquery it is."""
@@ -54,7 +77,6 @@ class ImpliedWalk(TermsWalk):
         if found is None:
             return
         self.visited[id(node)] = found
-        self.edits += _of_rows(found)
         if isinstance(node, exp.Select):
             self._of_compound(node, found)
             self._of_operand(node, found)
@@ -92,7 +114,7 @@ class ImpliedWalk(TermsWalk):
             )
             self.edits += _of_members(operand, [(outer, row)], node, found)
         elif not (_is_lumped(node) or node.args.get("with_")):
-            self.edits += _of_existence(operand, node, found, outer)
+            self.of_subqueries[id(operand)] = dict(_of_existence(operand, node, found, outer))
 
 
 _STATEMENTS = (exp.Select, exp.Update, exp.Delete)
@@ -137,23 +159,67 @@ def _term_of(outer: SelectTerms, operand: exp.Expression) -> Term | None:
     return next((one for one in outer.terms if one.node.unnest() is operand), None)
 
 
-def _beside(outer: SelectTerms, term: Term, implied: str) -> Edit:
-    return insert(outer.source.tokens[term.span[1] - 1].end, f" AND {implied}", rank=-1)
+def _beside(select: SelectTerms, of_subqueries: _OfSubqueries) -> Iterator[Edit]:
+    """Writes what the conditions of a SELECT imply for its items beside them."""
+    conditions = [one for term in select.terms for one in select.source.conditions(term.span)]
+    said = {*conditions, *(f"({one})" for one in conditions)}
+    items = [
+        one
+        for one in select.scope.items
+        if (select.is_costly(one) or one.reserved) and not is_narrowed(select, one)
+    ]
+    for term in select.terms if items else ():
+        implied = [_Implied(select, one, of_subqueries).by(term.node, term.span) for one in items]
+        texts = [one for one in dict.fromkeys(implied) if one and one not in said]
+        if texts:
+            tokens, (first, end) = select.source.tokens, term.span
+            before, after = ("(", ")") if isinstance(term.node, exp.Or) else ("", "")
+            yield insert(tokens[first].start, before)
+            yield insert(tokens[end - 1].end, " AND ".join((after, *texts)), rank=-1)
 
 
-# (key, other) IN (SELECT ..)
+class _Implied(NamedTuple):
+    """What conditions imply for the keys of an item.
 
+    Attributes:
+        select: whose conditions they are.
+        item: one of its items.
+        of_subqueries: what subqueries imply.
+    """
 
-def _of_rows(select: SelectTerms) -> Iterator[Edit]:
-    """What is implied for the tables of a SELECT; into views it moves by itself."""
-    for term in select.terms:
-        row = term.node.unnest()
-        items = term.refers.items if isinstance(row, exp.In) else ()
-        for item in items:
-            costly = item.ours is not None and item.ours.fans_out
-            if costly and not is_narrowed(select, item):
-                for implied in select.of_row(term, item):
-                    yield _beside(select, term, implied)
+    select: SelectTerms
+    item: Item
+    of_subqueries: _OfSubqueries
+
+    def by(self, node: exp.Expression, span: Span) -> str:
+        """What is true wherever a condition is; '' if that says nothing about a key.
+
+        Args:
+            node: the condition.
+            span: its tokens.
+        """
+        parts = self.select.source.operands(node, span)
+        light_first = sorted(parts, key=lambda one: self.select.names_costly(one[0]))
+        found = list(dict.fromkeys(self.by(*one) for one in light_first))
+        if not parts:
+            return self._by_one(node, span)
+        if not isinstance(node.unnest(), exp.Or):
+            return next(filter(None, found), "")
+        if not all(found):
+            return ""
+        return f"({' OR '.join(found)})" if len(found) > 1 else found[0]
+
+    def _by_one(self, node: exp.Expression, span: Span) -> str:
+        """The same of a condition without AND and OR."""
+        select, item = self.select, self.item
+        known = self.of_subqueries.get(id(node.unnest()), {}).get(item)
+        refers = references(select.scope, node, select.catalog)
+        if known is not None or item not in refers.items:
+            return known or ""
+        keys = refers.named(item, lambda name: item.inside(name) is not None)
+        if names_values(node, keys) and select.repeats.condition(node):
+            return select.source.slice(span)
+        return next(select.of_row(Term(node, span, None, refers), item), "")
 
 
 # EXISTS (SELECT .. WHERE x = key), (SELECT y FROM .. WHERE x = key) = 'value'
@@ -161,17 +227,11 @@ def _of_rows(select: SelectTerms) -> Iterator[Edit]:
 
 def _of_existence(
     operand: exp.Expression, query: exp.Select, inner: SelectTerms, outer: SelectTerms
-) -> Iterator[Edit]:
-    """What is implied for the SELECT that a correlated subquery stands in."""
-    term = _term_of(outer, operand)
-    if term is None:
+) -> Iterator[tuple[Item, str]]:
+    """What is implied for items of the SELECT that a correlated subquery stands in."""
+    found = list(_compared(operand, query, inner)) if isinstance(operand, exp.EQ) else []
+    if isinstance(operand, exp.EQ) and not found:
         return
-    found: list[Term] = []
-    if isinstance(operand, exp.EQ):
-        compared = _compared(operand, query, inner, outer)
-        if compared is None:
-            return
-        found.append(compared)
     links = list(_links(inner))
     for item in dict.fromkeys(one.left[0] for one in links):
         if item not in outer.scope.items or not outer.is_costly(item) or is_narrowed(outer, item):
@@ -181,7 +241,7 @@ def _of_existence(
         wanted = wanted_of(replace(inner, terms=[*found, *terms], equalities=equalities), item)
         if wanted is not None:
             implied = wanted.condition(item.outside)
-            yield _beside(outer, term, f"({implied})" if len(wanted.keys) > 1 else implied)
+            yield item, f"({implied})" if len(wanted.keys) > 1 else implied
 
 
 def _links(inner: SelectTerms) -> Iterator[Equality]:
@@ -196,29 +256,20 @@ def _links(inner: SelectTerms) -> Iterator[Equality]:
             yield Equality((item, name, ""), (*refers.columns[0], text), term.place)
 
 
-def _compared(
-    operand: exp.Expression, query: exp.Select, inner: SelectTerms, outer: SelectTerms
-) -> Term | None:
+def _compared(operand: exp.Expression, query: exp.Select, inner: SelectTerms) -> Iterator[Term]:
     """``column = value`` of the query whose only column is compared with a value."""
-    term = _term_of(outer, operand)
-    sides = (operand.this, operand.args["expression"])
-    first = isinstance(sides[0].unnest(), exp.Literal | exp.Parameter)
-    value = sides[0] if first else sides[1]
+    sides = [operand.this.unnest(), operand.args["expression"].unnest()]
+    value = next(filter(None, map(value_of, sides)), "")
     column = query.expressions[0]
-    if term is None or not isinstance(column, exp.Column) or len(query.expressions) > 1:
-        return None
-    if not isinstance(value.unnest(), exp.Literal | exp.Parameter):
-        return None
+    if not (isinstance(column, exp.Column) and len(query.expressions) == 1 and value):
+        return
     refers = references(inner.scope, column, inner.catalog)
     known = [item.column(name) for item, name in refers.columns]
     # What is compared with a time must be one.
     if not known or refers.outer or (known[0] is not None and known[0].type is ColumnType.TIME):
-        return None
-    tokens, (start, end) = outer.source.tokens, term.span
-    bare = (start, start + 1) if first else (end - 1, end)
-    text = f"({inner.source.column_text(column)}) = {outer.source.slice(bare)}"
-    plain = tokens[bare[0]].text not in "()"
-    return Term(column, term.span, None, refers, text) if plain else None
+        return
+    text = f"({inner.source.column_text(column)}) = {value}"
+    yield Term(column, (0, 0), None, refers, text)
 
 
 # x IN (SELECT key FROM ..)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from sessions_vtab.sql.conditions import resolve
-from sessions_vtab.sql.names import Catalog, Item, OurTable, OurView, Scope
+from sessions_vtab.sql.names import Catalog, Item, Scope
 
 
 @dataclass(slots=True)
@@ -24,6 +24,7 @@ class References:
         nodes: the same as they are written.
         around: those of a SELECT around that one: item, name as declared, and as written.
         queries: there are subqueries in it.
+        certain: every column is understood, or of a table within the condition if of any.
         doubtful: names of columns that are not understood, in lower case.
         quoted: those of them that are written in quotation marks: SQLite takes such a name for a
             text where it finds no column of that name.
@@ -33,13 +34,21 @@ class References:
     nodes: list[exp.Column] = field(default_factory=list)
     around: list[tuple[Item, str, exp.Column]] = field(default_factory=list)
     queries: bool = False
+    certain: bool = True
     doubtful: set[str] = field(default_factory=set)
     quoted: set[str] = field(default_factory=set)
 
-    def doubt(self, column: exp.Column) -> None:
-        """Notes a column that is not understood."""
+    def doubt(self, column: exp.Column, *, within: bool = False) -> None:
+        """Notes a column that is not understood.
+
+        Args:
+            column: the column.
+            within: no table outside of the condition has a column of that name.
+        """
+        quoted = bool(column.this.args.get("quoted")) and not column.table
+        self.certain = self.certain and within and not quoted
         self.doubtful.add(column.name.lower())
-        if column.this.args.get("quoted") and not column.table:
+        if quoted:
             self.quoted.add(column.name.lower())
 
     @property
@@ -53,17 +62,16 @@ class References:
         return [one for one in self.nodes if not one.table]
 
     @property
-    def certain(self) -> bool:
-        """Whether every column is understood."""
-        return not self.doubtful
-
-    @property
     def items(self) -> frozenset[Item]:
         """What the columns belong to, of the SELECT that the condition stands in."""
         return frozenset(item for item, _ in self.columns)
 
-
-Known = Callable[[exp.Table], "OurTable | OurView | None"]
+    def named(self, item: Item, wanted: Callable[[str], bool]) -> frozenset[int]:
+        """The ids of the nodes of an item's columns whose names, in lower case, are wanted."""
+        columns = zip(self.columns, self.nodes, strict=True)
+        return frozenset(
+            id(node) for (one, name), node in columns if one is item and wanted(name.lower())
+        )
 
 
 def references(scope: Scope, term: exp.Expression, catalog: Catalog) -> References:
@@ -82,8 +90,22 @@ def references(scope: Scope, term: exp.Expression, catalog: Catalog) -> Referenc
         if own is False:
             _note(found, scope, column)
         elif own is None:
-            found.doubt(column)
+            found.doubt(column, within=not _may_be_of(scope, column))
     return found
+
+
+def _may_be_of(scope: Scope | None, column: exp.Column) -> bool:
+    """Whether a SELECT, or one around it, may have a column of that name."""
+    name = column.name.lower()
+    if scope is None:
+        return False
+    return (
+        scope.opaque
+        or bool(column.table)
+        or name in scope.aliases
+        or any(not one.known or one.spelled(name) is not None for one in scope.items)
+        or _may_be_of(scope.outer, column)
+    )
 
 
 def _note(found: References, scope: Scope, column: exp.Column) -> None:

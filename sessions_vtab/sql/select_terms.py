@@ -195,13 +195,12 @@ class SelectTerms:
     def beside(self, item: Item) -> frozenset[Item]:
         """An item, and the others that have a row wherever it has one, as their conditions say."""
         found = frozenset((item,))
+        said: list[tuple[Term | Equality, frozenset[Item]]]
+        said = [(one, items_that_are_there(one)) for one in self.terms]
+        said += [(one, frozenset((one.left[0], one.right[0]))) for one in self.equalities]
         for _ in self.scope.items:
-            found |= frozenset(
-                one
-                for term in self.terms
-                if any(self.holds(term, known) for known in found)
-                for one in items_that_are_there(term)
-            )
+            there = [items for one, items in said if any(self.holds(one, known) for known in found)]
+            found = found.union(*there)
         return found
 
     def stays_false(self, term: Term, item: Item) -> bool:
@@ -234,8 +233,7 @@ class SelectTerms:
         """Whether a condition gives an item's keys their values, without reading other sessions."""
         return any(
             one.refers.items == {item}
-            and not keys.isdisjoint(name.lower() for _, name in one.refers.columns)
-            and _names_values(one.node)
+            and names_values(one.node, one.refers.named(item, keys.__contains__))
             and not self.names_costly(one.node)
             for one in self.terms
             if self.holds(one, item)
@@ -304,10 +302,8 @@ class SelectTerms:
                 continue
             if side is not None:
                 return key[1], side
-            if isinstance(other, exp.Parameter):
-                return key[1], f"?{other.name}"
-            if isinstance(other, exp.Literal) and other.is_string:
-                return key[1], literal(other.name)
+            if isinstance(other, exp.Parameter) or other.is_string:
+                return key[1], value_of(other)
         return None
 
     def _equality(self, term: Term) -> Equality | None:
@@ -345,11 +341,26 @@ def _one_of_row(item: Item, key: str, place: tuple[int, int], query: str) -> str
     return f"{item.inside(key)} IN ({rows})"
 
 
-def _names_values(node: exp.Expression) -> bool:
-    """Whether a condition is ``column = ..`` or ``column IN ..``."""
+def value_of(node: exp.Expression) -> str:
+    """A literal or a parameter as it is written; '' for anything else."""
+    if isinstance(node, exp.Parameter):
+        return f"?{node.name}"
+    text = node.name if isinstance(node, exp.Literal) else ""
+    return literal(text) if node.is_string else text
+
+
+def names_values(node: exp.Expression, columns: AbstractSet[int]) -> bool:
+    """Whether a condition is ``column = ..`` or ``column IN ..``, or OR joins several of these.
+
+    Args:
+        node: the condition.
+        columns: the ids of the nodes of such columns.
+    """
     bare = node.unnest()
+    if isinstance(bare, exp.Or):
+        return all(names_values(one, columns) for one in terms(bare, exp.Or))
     sides = (bare.this, bare.args.get("expression")) if isinstance(bare, exp.EQ) else (bare.this,)
-    return isinstance(bare, exp.EQ | exp.In) and any(isinstance(one, exp.Column) for one in sides)
+    return isinstance(bare, exp.EQ | exp.In) and any(id(one) in columns for one in sides)
 
 
 def items_that_are_there(term: Term) -> frozenset[Item]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from sqlglot import exp
 
 from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.sql.names import Catalog, Item, renamed_columns
-from sessions_vtab.sql.select_terms import Equality, SelectTerms, Side, Term, is_text
+from sessions_vtab.sql.select_terms import Equality, SelectTerms, Side, Term, is_text, names_values
 
 
 class Wanted(NamedTuple):
@@ -205,12 +206,8 @@ class _Copy:
             return True
         if other.body is not None and (few or (weakly and (alone or other.body.find(exp.Where)))):
             return True
-        return any(
-            _tells_sessions(self._select, item, name)
-            for one in alone
-            for item, name in one.refers.columns
-            if item is other
-        )
+        tells = partial(_tells_sessions, self._select, other)
+        return any(names_values(one.node, one.refers.named(other, tells)) for one in alone)
 
     def _may_be_few(self, item: Item) -> bool:
         """Whether an item may have few rows without any condition on it."""

@@ -100,6 +100,16 @@ def conjuncts(tokens: Sequence[Token], span: Span, pairs: dict[int, int]) -> lis
     return _cut(span, places)
 
 
+def disjuncts(tokens: Sequence[Token], span: Span, pairs: dict[int, int]) -> list[Span]:
+    """The parts of a condition that OR joins."""
+    places, depth = list[int](), 0
+    for index in find(tokens, span, pairs, _LOGIC):
+        word = tokens[index].upper
+        depth += (word == "CASE") - (word == "END")
+        places += [index] if word == "OR" and not depth else []
+    return _cut(span, places)
+
+
 def blocks(tokens: Sequence[Token], pairs: dict[int, int]) -> list[Block]:
     """Every SELECT of a statement, in the order of the text."""
     closing = _closing(tokens, pairs)

@@ -16,7 +16,7 @@ from sqlglot.errors import SqlglotError
 
 from sessions_vtab.sql.lexer import Edit, StatementKind, Token, TokenKind, apply
 from sessions_vtab.sql.parameters import Numbering
-from sessions_vtab.sql.shapes import Block, Span, blocks, conjuncts, find, partners
+from sessions_vtab.sql.shapes import Block, Span, blocks, conjuncts, disjuncts, find, partners
 
 
 class _Dialect(SQLite):
@@ -271,6 +271,22 @@ class ParsedStatement:
         found = [] if span is None else conjuncts(self.tokens, span, self.pairs)
         return list(found) if len(found) == count else [None] * count
 
+    def operands(self, node: exp.Expression, span: Span) -> list[tuple[exp.Expression, Span]]:
+        """The conditions that one AND, or OR, joins; none for any other condition.
+
+        Args:
+            node: a condition.
+            span: its tokens.
+        """
+        bare = node.unnest()
+        while self.pairs.get(span[0]) == span[1] - 1:
+            span = (span[0] + 1, span[1] - 1)
+        if not isinstance(bare, exp.And | exp.Or):
+            return []
+        cut = conjuncts if isinstance(bare, exp.And) else disjuncts
+        nodes, spans = terms(bare, type(bare)), cut(self.tokens, span, self.pairs)
+        return list(zip(nodes, spans, strict=True)) if len(nodes) == len(spans) else []
+
     def conditions(self, span: Span) -> Iterator[str]:
         """The texts of the conditions that AND joins in a condition, without brackets."""
         for first, end in conjuncts(self.tokens, span, self.pairs):
@@ -399,14 +415,21 @@ def joins_of(node: exp.Expression) -> list[exp.Join]:
     return [*(node.args.get("joins") or ()), *(first.args.get("joins") or ())]
 
 
-def terms(condition: exp.Expression) -> list[exp.Expression]:
-    """The conjuncts of a condition, from left to right; brackets are left alone."""
+def terms(
+    condition: exp.Expression, joined: type[exp.Expression] = exp.And
+) -> list[exp.Expression]:
+    """The conjuncts of a condition, from left to right; brackets are left alone.
+
+    Args:
+        condition: the condition.
+        joined: what joins them; OR for its disjuncts.
+    """
     found: list[exp.Expression] = []
     pending = [condition]
     while pending:
         part = pending.pop()
-        if isinstance(part, exp.And):
-            pending += [part.expression, part.this]
+        if isinstance(part, joined):
+            pending += [part.args["expression"], part.this]
         else:
             found.append(part)
     return found

@@ -188,7 +188,6 @@ class _Moved:
         elif kept is not None:
             texts.append(f"{item.inside(kept.key)} IN ({kept.query})")
             yield from kept.edits
-        texts += [text for term in select.terms for text in select.of_row(term, item)]
         if not texts:
             return
         written_inside = list(self._said(texts))

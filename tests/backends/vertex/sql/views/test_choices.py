@@ -30,6 +30,92 @@ OF_A_USER = {
     ),
 }
 
+FEW = "session_id IN (SELECT id FROM temp.keys WHERE kind = {kind})"
+# Each of the conditions that OR joins says something about the key, beside other things.
+OF_KEYS = {
+    "the same": (
+        "SELECT session_name FROM {v} WHERE session_name > 'p' AND session_id IN temp.keys_only"
+        " OR length(session_name) > 3 AND session_id IN temp.keys_only"
+    ),
+    "others": (
+        "SELECT session_name FROM {v} WHERE session_name > 'p' AND "
+        + FEW.format(kind="'new'")
+        + " OR length(session_name) > 3 AND session_id IN ('none', 'x') OR "
+        + FEW.format(kind="?1")
+    ),
+    "of a common table expression": (
+        "WITH k AS (SELECT id FROM temp.keys) SELECT session_name FROM {v}"
+        " WHERE (length(session_name) > 3 AND session_id IN k"
+        " OR (session_name < 'p' OR length(session_name) = 3) AND session_id = 'none')"
+    ),
+    "of two keys": (
+        "SELECT session_name FROM {v} WHERE session_id = 'none' AND session_name > 'p'"
+        " OR length(session_name) > 3 AND session_name IN"
+        " (SELECT s.name FROM {{sessions}} s JOIN temp.keys k ON k.id = s.session_id)"
+    ),
+    "in ON": (
+        "SELECT v.session_name, k.kind FROM temp.keys k JOIN {v} v ON k.kind = 'new'"
+        " AND v.session_id = k.id OR v.session_id = k.id AND length(v.session_name) > 3"
+    ),
+    "in ON of a LEFT JOIN": (
+        "SELECT v.session_name, k.kind FROM temp.keys k LEFT JOIN {v} v ON k.kind = 'new'"
+        " AND v.session_id = k.id OR v.session_id = 'none' AND length(v.session_name) > 3"
+    ),
+    "EXISTS": (
+        "SELECT v.session_name FROM {v} v WHERE EXISTS (SELECT 1 FROM temp.keys k"
+        " WHERE k.id = v.session_id AND k.kind = 'new') AND v.session_name > 'p' OR EXISTS"
+        " (SELECT 1 FROM temp.keys k WHERE k.id = v.session_id AND k.kind = 'old')"
+    ),
+    "row values": (
+        "SELECT session_name FROM {v} WHERE (session_id, substr(session_name, 1, 1)) IN"
+        " (SELECT id, 'p' FROM temp.keys) OR session_name > 'p' AND session_id = 'none'"
+    ),
+    "of one of the views": (
+        "SELECT v.session_name, e.author FROM {v} v JOIN {{live_events}} e"
+        " ON e.session_id = v.session_id WHERE e.author = 'user' AND "
+        + FEW.format(kind="'new'").replace("session_id", "e.session_id", 1)
+        + " OR e.author <> 'user' AND e.session_id IN (SELECT id FROM temp.keys)"
+    ),
+    "beside a range": (
+        "SELECT v.session_name, e.author FROM {v} v JOIN {{events}} e"
+        " ON e.session_id = v.session_id WHERE v.session_name > 'p' AND e.session_name > ''"
+        " AND e.session_id IN (SELECT id FROM temp.keys)"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*VIEWS, "events", "event_parts"])
+@pytest.mark.parametrize("shape", OF_KEYS)
+def test_alternatives_read_at_most_twice_the_sessions_that_they_name(own, fresh, shape, name):
+    for database in (own, fresh):
+        database.connection.execute(
+            "CREATE TEMP VIEW IF NOT EXISTS keys_only AS SELECT id FROM temp.keys"
+        )
+    ours, plain = texts(OF_KEYS[shape].format(v=f"{{{name}}}"))
+    values = ("old",) if "?1" in ours else ()
+
+    rows = fresh.ask(ours, values)
+
+    assert len(fresh.log) <= 2 * (KEYS + 2) + 3
+    assert same(rows, own.connection.execute(plain, values).fetchall())
+
+
+# One of the conditions says nothing about the key: every session is read.
+OF_ALL = [
+    "session_id IN (SELECT id FROM temp.keys) OR length(session_name) > 3",
+    "NOT (session_id <> 'none' AND session_name > 'p') OR session_id = 'x'",
+    "session_id = 'none' AND session_name > 'p' OR session_id > 'p'",
+    "CASE WHEN session_id = 'none' OR 1 THEN 1 END OR session_id = 'x' AND 1",
+    "(session_id IN (SELECT id FROM temp.keys) OR NULL) IS NOT TRUE OR session_id = 'x'",
+]
+
+
+@pytest.mark.parametrize("condition", OF_ALL)
+def test_an_alternative_that_names_no_sessions_keeps_them_all(own, fresh, condition):
+    ours, plain = texts(f"SELECT session_name FROM {{turns}} WHERE {condition}")
+
+    assert same(fresh.ask(ours), own.connection.execute(plain).fetchall())
+
 
 @pytest.mark.parametrize("name", [*VIEWS, "events", "event_parts"])
 @pytest.mark.parametrize("shape", OF_A_USER)

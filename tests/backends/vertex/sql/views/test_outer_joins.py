@@ -59,6 +59,15 @@ OF_KEYS = {
         "SELECT v.session_name, k.id FROM temp.keys k RIGHT JOIN {v} v ON v.session_name = k.id"
         " WHERE v.session_id IN (SELECT id FROM temp.keys)"
     ),
+    "EXCEPT, of the side whose rows are not all kept": (
+        "SELECT v.session_id FROM {v} v RIGHT JOIN temp.keys k ON v.session_id = k.id"
+        " EXCEPT SELECT v.session_id FROM {v} v WHERE v.session_name < 'q'"
+    ),
+    "INTERSECT, of a compound": (
+        "SELECT k.id, v.session_id FROM {v} v RIGHT JOIN temp.keys k ON v.session_id = k.id"
+        " UNION ALL SELECT id, 'x' FROM temp.keys INTERSECT"
+        " SELECT session_id, session_id || '' FROM {v}"
+    ),
     "WHERE on one side of FULL": (
         "SELECT v.session_name, k.id FROM {v} v FULL JOIN temp.keys k ON v.session_id = k.id"
         " WHERE v.session_id IN (SELECT id FROM temp.keys)"
