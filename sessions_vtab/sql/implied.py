@@ -168,7 +168,7 @@ def _beside(select: SelectTerms, of_subqueries: _OfSubqueries) -> Iterator[Edit]
         for one in select.scope.items
         if (select.is_costly(one) or one.reserved) and not is_narrowed(select, one)
     ]
-    for term in select.terms if items else ():
+    for term in (one for one in select.terms if items and one.only is None):
         implied = [_Implied(select, one, of_subqueries).by(term.node, term.span) for one in items]
         texts = [one for one in dict.fromkeys(implied) if one and one not in said]
         if texts:

@@ -235,6 +235,8 @@ class Scope:
         merged: it has NATURAL or USING: unqualified columns may belong to both sides.
         shared: columns of USING in lower case, where there is no NATURAL: no others are merged; and
             the item that each is taken from, None if that is not certain.
+        merges: the items whose columns one of USING stands for, by its name in lower case: it has
+            the value of the first of them that has a row; none where that is not certain.
         leans: its joins are taken for what they are with the conditions of its WHERE.
         using: the columns of USING: the items on both sides that have them.
         opaque: it has a bracketed join, whose names are not followed.
@@ -246,6 +248,7 @@ class Scope:
     aliases: frozenset[str] = frozenset()
     merged: bool = False
     shared: Mapping[str, Item | None] = field(default_factory=dict)
+    merges: dict[str, list[Item]] = field(default_factory=dict)
     leans: bool = False
     using: list[tuple[Item, Item, str]] = field(default_factory=list)
     opaque: bool = False

@@ -31,7 +31,7 @@ class References:
     """
 
     columns: list[tuple[Item, str]] = field(default_factory=list)
-    nodes: list[exp.Column] = field(default_factory=list)
+    nodes: list[exp.Expression] = field(default_factory=list)
     around: list[tuple[Item, str, exp.Column]] = field(default_factory=list)
     queries: bool = False
     certain: bool = True
@@ -59,7 +59,7 @@ class References:
     @property
     def bare(self) -> list[exp.Column]:
         """Those of ``nodes`` that are written without a qualifier."""
-        return [one for one in self.nodes if not one.table]
+        return [one for one in self.nodes if isinstance(one, exp.Column) and not one.table]
 
     @property
     def items(self) -> frozenset[Item]:
@@ -74,17 +74,21 @@ class References:
         )
 
 
-def references(scope: Scope, term: exp.Expression, catalog: Catalog) -> References:
+def references(
+    scope: Scope, term: exp.Expression, catalog: Catalog, but: exp.Expression | None = None
+) -> References:
     """What a condition of a SELECT refers to.
 
     Args:
         scope: the names of the SELECT.
         term: the condition.
         catalog: what names mean.
+        but: a part of it that is left out.
     """
     # ``IN name`` is read as if the name were a column's.
     named = {id(one.args["field"]) for one in term.find_all(exp.In) if one.args.get("field")}
     found = References(queries=bool(named) or term.find(exp.Query) is not None)
+    named |= set() if but is None else set(map(id, but.find_all(exp.Column)))
     for column in (one for one in term.find_all(exp.Column) if id(one) not in named):
         own = _is_own(column, term, scope, catalog)
         if own is False:

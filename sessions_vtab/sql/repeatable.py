@@ -85,12 +85,12 @@ class Repeats:
             return self._is_steady_table(schema, name) and not self._has_collation(schema, name)
         if isinstance(item.body, exp.Func) and item.body.find(exp.Column) is not None:
             return False  # Its arguments are columns of another item.
-        tables = list(self.tables(item.body))
-        return (
-            self.condition(item.body, once=once)
-            and all(one.find(exp.Collate) is None for one in self._parts(item.body))
-            and not any(self._has_collation(*one) for one in tables)
-        )
+        return self.condition(item.body, once=once) and self.compares_as_text(item.body)
+
+    def compares_as_text(self, node: exp.Expression) -> bool:
+        """Whether no collation is named in a query, or condition, nor in what it reads."""
+        plain = all(one.find(exp.Collate) is None for one in self._parts(node))
+        return plain and not any(self._has_collation(*one) for one in self.tables(node))
 
     def _parts(self, node: exp.Expression) -> Iterator[exp.Expression]:
         """An expression, and the queries that it names."""

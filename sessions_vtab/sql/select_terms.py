@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -65,6 +65,8 @@ class Term(NamedTuple):
         place: where it is: index of the item to the right of its join; None for WHERE.
         refers: what it is about.
         text: how it is written, where that is not what its tokens say.
+        only: the one item in whose rows it is true, if it says of that item's column what is
+            written about the first column of several that has a value.
     """
 
     node: exp.Expression
@@ -72,6 +74,7 @@ class Term(NamedTuple):
     place: int | None
     refers: References
     text: str = ""
+    only: Item | None = None
 
 
 @dataclass(slots=True)
@@ -120,6 +123,7 @@ class SelectTerms:
         for term in self.terms:
             for item in items_that_are_there(term) if term.place is None else ():
                 self.scope.require(item)
+        self.terms += [one for term in self.terms for one in self._of_each(term)]
 
     # Items.
 
@@ -140,7 +144,8 @@ class SelectTerms:
             item: the table.
             clauses: what follows FROM in the query.
         """
-        named = {one.name.lower() for one in self.node.find_all(exp.Column)}
+        found = self.node.find_all(exp.Column)
+        named = {one.name.lower() for one in found if one.table.lower() in {"", item.label}}
         hidden = item.ours is None or any(one.name in named for one in item.ours.table.hidden)
         if not hidden and not self.is_indexed(item):
             columns = ", ".join(written(name) for name in item.visible or ())
@@ -190,6 +195,8 @@ class SelectTerms:
 
     def holds(self, term: Term | Equality | Choice, item: Item) -> bool:
         """Whether a condition is true wherever there is a row of an item (``Scope.holds``)."""
+        if isinstance(term, Term) and term.only is not None:
+            return term.only is item
         return self.scope.holds(term.place, item)
 
     def beside(self, item: Item) -> frozenset[Item]:
@@ -278,6 +285,48 @@ class SelectTerms:
                 self.equalities.append(equality)
             elif len(term.refers.items) > 1:
                 self.choices += self._choices(term)
+
+    def _of_each(self, term: Term) -> Iterator[Term]:
+        """What ``coalesce(a.x, b.x) = ..``, with ``a.x = b.x`` in ON, says about each of its items.
+
+        Both say the same of rows that are joined, so a row of either that does not meet the
+        condition is in no result, and the row of NULLs that could take its place does not, either.
+        """
+        node = term.node.unnest()
+        if term.place is not None or not isinstance(node, exp.EQ | exp.In):
+            return
+        for subject in [node.this, *([node.expression] if isinstance(node, exp.EQ) else [])]:
+            sides = self._merged(subject)
+            rest = references(self.scope, term.node, self.catalog, subject) if sides else None
+            if rest is None or rest.columns or rest.outer:
+                continue
+            if self.repeats.compares_as_text(node):
+                for item, name in sides:
+                    about = replace(rest, columns=[(item, name)], nodes=[subject])
+                    yield term._replace(refers=about, only=item)
+
+    def _merged(self, subject: exp.Expression) -> Sequence[tuple[Item, str]]:
+        """Columns of which the first that is there is taken, if they are equal where both are."""
+        sides = list[tuple[Item, str]]()
+        if isinstance(subject, exp.Coalesce):
+            parts = [subject.this, *subject.expressions]
+            known = [references(self.scope, one, self.catalog).columns for one in parts]
+            bare = all(isinstance(one, exp.Column) for one in parts) and all(known)
+            sides = [one for columns in known for one in columns] if bare else []
+            sides = sides if len(sides) == 2 and self._are_joined(*sides) else []  # noqa: PLR2004
+        elif isinstance(subject, exp.Column) and not subject.table:
+            name = subject.name.lower()
+            merged = self.scope.merges.get(name, ()) if self.scope.shared.get(name) is None else ()
+            sides = [(one, one.spelled(name) or name) for one in merged]
+        return sides if all(is_text((*one, "")) for one in sides) else ()
+
+    def _are_joined(self, left: tuple[Item, str], right: tuple[Item, str]) -> bool:
+        """Whether rows of two items are joined only where their columns are equal."""
+        place = max(self.scope.items.index(one) for one, _ in (left, right))
+        return any(
+            {one.left[:2], one.right[:2]} == {left, right} and one.place == place
+            for one in self.equalities
+        )
 
     def _choices(self, term: Term) -> Iterator[Choice]:
         """What a condition of several equalities says about each of its items."""

@@ -242,9 +242,11 @@ class _Copy:
     def _qualified(self, term: Term) -> str:
         """A condition as it reads anywhere: what is not known to have its columns is named."""
         columns = zip(term.refers.columns, term.refers.nodes, strict=True)
+        bare = term.refers.bare
         names = [
-            (node, None if item.known or node.table else item.outside(name))
+            (node, item.outside(name))
             for (item, name), node in columns
+            if term.only is not None or (node in bare and not item.known)
         ]
         return self._select.source.renamed(term.span, names)
 

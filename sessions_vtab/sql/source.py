@@ -309,18 +309,19 @@ class ParsedStatement:
         pieces.append(self.text[done : self.tokens[span[1] - 1].end])
         return "".join(pieces)
 
-    def renamed(self, span: Span, names: Iterable[tuple[exp.Column, str | None]]) -> str:
+    def renamed(self, span: Span, names: Iterable[tuple[exp.Expression, str | None]]) -> str:
         """The text of some tokens, with other names for some of its columns.
 
         Args:
             span: the tokens, with parameters as ``?N``.
-            names: columns and what they are to be called; None for what they are called.
+            names: columns, or functions of nothing but columns, and what is written in place of
+                each; None for what is there.
         """
         edits = []
         for node, name in names:
             if name is not None:
-                end = self.tokens[self.parsed.token_of(node.this)].end
-                edits.append(Edit(end - len(self.column_text(node)), end, name))
+                first, end = self._place_of(node)
+                edits.append(Edit(self.tokens[first].start, self.tokens[end - 1].end, name))
         return self.edited(span, edits)
 
     def edited(self, span: Span, edits: Iterable[Edit]) -> str:
@@ -355,11 +356,19 @@ class ParsedStatement:
         found = [self.numbering.numbers.get(index) for index in range(*span)]
         return tuple(dict.fromkeys(number for number in found if number is not None))
 
-    def column_text(self, column: exp.Column) -> str:
+    def column_text(self, column: exp.Expression) -> str:
         """A column with its qualifiers, as written."""
-        first = column.args.get("db") or column.args.get("table") or column.this
-        start, end = self.parsed.token_of(first), self.parsed.token_of(column.this)
-        return self.text[self.tokens[start].start : self.tokens[end].end]
+        first, end = self._place_of(column)
+        return self.text[self.tokens[first].start : self.tokens[end - 1].end]
+
+    def _place_of(self, node: exp.Expression) -> Span:
+        """The tokens of a column, or of a function of nothing but columns."""
+        if isinstance(node, exp.Column):
+            first = node.args.get("db") or node.args.get("table") or node.this
+            return self.parsed.token_of(first), self.parsed.token_of(node.this) + 1
+        at = min(self._place_of(one)[0] for one in node.find_all(exp.Column))
+        opening = max(first for first, end in self.pairs.items() if first < at < end)
+        return opening - 1, self.pairs[opening] + 1
 
 
 def parsed(

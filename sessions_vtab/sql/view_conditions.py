@@ -227,7 +227,7 @@ class _Moved:
     def _inside(self, term: Term) -> str:
         """A condition as it reads inside the item."""
         item, source = self._item, self._select.source
-        if item.view is not None:
+        if item.view is not None and term.only is None:
             return source.slice(term.span)
         nodes = zip(term.refers.columns, term.refers.nodes, strict=True)
         names = [
@@ -240,7 +240,7 @@ class _Moved:
         """Whether a condition can stand in the item instead of where it is."""
         scope = self._select.scope
         sure = self._alone and not scope.leans and not scope.meets_nulls(term.place, self._item)
-        return sure and self._is_about(term)
+        return sure and term.only is None and self._is_about(term)
 
     def _copies(self, term: Term) -> bool:
         """Whether a condition can stand in the item, too.
@@ -266,7 +266,7 @@ class _Moved:
             return False
         if item.derived is not None and refers.outer and not self._is_seen(term, item.derived):
             return False
-        passed = not (refers.queries or refers.outer or item.reserved)
+        passed = not (refers.queries or refers.outer or item.reserved or term.only)
         return not passed and self._select.is_understood(refers) and is_steady(term.node)
 
     def _is_seen(self, term: Term, derived: Derived) -> bool:

@@ -140,6 +140,8 @@ class Walk:
                 owner = shared.setdefault(column.name.lower(), _owner(column.name, scope.items))
                 if owner is not None and not scope.fixed:
                     scope.using.append((owner, item, column.name))
+                merged = scope.merges.setdefault(column.name.lower(), [owner] if owner else [])
+                merged += [item] if merged else []
             scope.opaque |= bool(join.this.args.get("joins"))
             self.merged(join, item, scope.items)
             scope.items.append(item)
@@ -149,6 +151,7 @@ class Walk:
         # With RIGHT and FULL, a column of USING is that of whichever side has a row.
         shared = dict.fromkeys(shared) if scope.fixed else shared
         scope.shared = {} if natural else shared
+        scope.merges = {} if natural else scope.merges
         for item in scope.items if scope.fixed else ():
             item.reserved = True
         return ons

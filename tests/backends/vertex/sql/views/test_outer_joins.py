@@ -75,6 +75,46 @@ OF_KEYS = {
 }
 
 
+# The condition is about the column of whichever side has a row.
+OF_EITHER = {
+    "of USING": (
+        "SELECT session_id, v.session_name, s.name FROM {v} v {how} JOIN {{sessions}} s"
+        " USING (session_id) WHERE session_id IN (SELECT id FROM temp.keys)"
+    ),
+    "of USING, the other way round": (
+        "SELECT session_id, v.session_name, s.name FROM {{sessions}} s {how} JOIN {v} v"
+        " USING (SESSION_ID) WHERE 'none' = Session_Id"
+    ),
+    "of USING twice": (
+        "SELECT session_id, v.session_name, s.name FROM {v} v {how} JOIN {{sessions}} s"
+        " USING (session_id) {how} JOIN {{turns}} t USING (session_id)"
+        " WHERE session_id IN ('none', (SELECT min(id) FROM temp.keys))"
+    ),
+    "coalesce": (
+        "SELECT v.session_name, s.name FROM {v} v {how} JOIN {{sessions}} s"
+        " ON s.session_id = v.session_id AND s.user_id = 'ann'"
+        " WHERE coalesce(v.session_id, s.session_id) IN (SELECT id FROM temp.keys)"
+    ),
+    "ifnull": (
+        "SELECT v.session_name, s.name FROM {{sessions}} s {how} JOIN {v} v"
+        " ON s.name = v.session_name AND v.session_id > 'p'"
+        " WHERE ifnull(v.session_name, s.name) = 'none' AND s.user_id IS NOT 'bob'"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ["RIGHT", "FULL"])
+@pytest.mark.parametrize("name", [*VIEWS, "events", "event_parts"])
+@pytest.mark.parametrize("shape", OF_EITHER)
+def test_a_condition_on_either_side_is_asked_of_both(own, fresh, shape, name, how):
+    ours, plain = texts(OF_EITHER[shape].format(v=f"{{{name}}}", how=how))
+
+    rows = fresh.ask(ours)
+
+    assert len(fresh.log) <= 2 * 2 * KEYS + 3
+    assert same(rows, own.connection.execute(plain).fetchall())
+
+
 @pytest.mark.parametrize("name", [*VIEWS, "events", "event_parts"])
 @pytest.mark.parametrize("shape", OF_KEYS)
 def test_an_outer_join_reads_at_most_twice_the_sessions_that_are_wanted(own, fresh, shape, name):
@@ -129,6 +169,27 @@ KEPT = [
         " FULL JOIN temp.keys d ON v.session_id = d.id JOIN temp.users u ON k.kind IS NOT 'new'"
     ),
     "SELECT (SELECT count(*) FROM {events} v RIGHT JOIN temp.keys k ON v.session_id = o.id) FROM temp.keys o",
+    (
+        "SELECT v.name, s.name FROM {events} v FULL JOIN {sessions} s ON v.session_id > s.session_id"
+        " AND s.user_id = 'ann' WHERE coalesce(v.session_id, s.session_id) = (SELECT min(id) FROM temp.keys)"
+    ),
+    (
+        "SELECT v.name, s.name FROM {events} v FULL JOIN {sessions} s ON v.session_id = s.session_id"
+        " AND s.user_id = 'ann' WHERE coalesce(v.session_id, s.session_id) NOT IN (SELECT id FROM temp.keys)"
+    ),
+    (
+        "SELECT v.name, s.name FROM {events} v FULL JOIN {sessions} s ON v.session_id = s.session_id"
+        " AND s.user_id = 'ann' WHERE coalesce(s.user_id, v.session_id) IN (SELECT id FROM temp.keys)"
+    ),
+    (
+        "SELECT v.name, k.session_id FROM {events} v FULL JOIN (SELECT id COLLATE NOCASE AS session_id FROM temp.keys) k"
+        " USING (session_id) WHERE session_id IN (SELECT id FROM temp.keys)"
+    ),
+    (
+        "SELECT s.name, t.name, v.name FROM {sessions} s JOIN {sessions} t ON s.user_id = t.user_id"
+        " FULL JOIN {events} v ON v.session_id = t.session_id AND v.session_id = s.session_id"
+        " WHERE coalesce(s.session_id, t.session_id, v.session_id) IN (SELECT id FROM temp.keys)"
+    ),
 ]
 
 
