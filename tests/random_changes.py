@@ -23,7 +23,7 @@ import apsw
 
 from sessions_vtab.errors import QueuedWritesError
 
-_ROWS: Final = "SELECT session_id, user_id, display_name FROM sessions"
+ROWS: Final = "SELECT session_id, user_id, display_name FROM sessions"
 _NOTES: Final = "CREATE TEMP TABLE notes(id TEXT, note TEXT)"
 _SHOWN: Final = 5
 
@@ -96,22 +96,27 @@ class ChangeCase:
 
 def change(seed: int) -> ChangeCase:
     """The statement of a seed. Ids of new rows hold the seed, so that they do not collide."""
-    return _Writer(random.Random(seed), seed).change()  # For tests.
+    return Writer(random.Random(seed), seed).change()  # For tests.
 
 
-class _Writer:
+class Writer:
+    """The statements of a seed."""
+
     def __init__(self, rng: random.Random, seed: int) -> None:
         self._rng = rng
         self._id = f"n{seed:06d}"
 
     def change(self) -> ChangeCase:
+        """A statement that changes rows, or one that does so by a trigger."""
+        return self._trigger() if self._rng.random() < 0.25 else ChangeCase(self.statement())
+
+    def statement(self) -> str:
+        """A statement that changes rows."""
         kinds = (self._update, self._update, self._update_from, self._delete, self._insert)
-        if self._rng.random() < 0.25:
-            return self._trigger()
         text = self._rng.choice(kinds)()
         if self._rng.random() < 0.3:
             text += " RETURNING session_id, display_name"
-        return ChangeCase(text)
+        return text
 
     def _target(self) -> tuple[str, str]:
         """The table as it is named, and what qualifies its columns."""
@@ -175,7 +180,7 @@ class ChangeDuel:
         self._native.execute(
             "CREATE TABLE sessions(session_id TEXT PRIMARY KEY, user_id TEXT, display_name TEXT)"
         )
-        self._native.executemany("INSERT INTO sessions VALUES (?, ?, ?)", self._rows(connection))
+        self._native.executemany("INSERT INTO sessions VALUES (?, ?, ?)", self.rows(connection))
         for one in (self._ours, self._native):
             one.execute(_NOTES)
         self.refused = 0
@@ -214,6 +219,7 @@ class ChangeDuel:
         self._ours.execute("DROP TABLE temp.notes")
 
     def _compare(self, change: ChangeCase) -> None:
+        text = f"{change.setup}\n{change.sql}".strip()
         try:
             got = self._ours.execute(change.sql).fetchall()
         except QueuedWritesError:
@@ -221,20 +227,20 @@ class ChangeDuel:
             self.refused += 1
         else:
             expected = self._native.execute(change.sql).fetchall()
-            self._same(change, got, expected)
-        self._same(change, self._rows(self._ours), self._rows(self._native))
+            self.same(text, got, expected)
+        self.same(text, self.rows(self._ours), self.rows(self._native))
         notes = "SELECT id, note FROM notes"
-        self._same(change, *(list(one.execute(notes)) for one in (self._ours, self._native)))
+        self.same(text, *(list(one.execute(notes)) for one in (self._ours, self._native)))
 
     @staticmethod
-    def _rows(connection: Any) -> list[tuple[Any, ...]]:
-        return [tuple(row) for row in connection.execute(_ROWS)]
+    def rows(connection: Any) -> list[tuple[Any, ...]]:
+        """The sessions that a connection sees."""
+        return [tuple(row) for row in connection.execute(ROWS)]
 
     @staticmethod
-    def _same(change: ChangeCase, got: list[Any], expected: list[Any]) -> None:
+    def same(text: str, got: list[Any], expected: list[Any]) -> None:
+        """Raises AssertionError where rows differ, whatever their order, after some statements."""
         missing, extra = Counter(expected) - Counter(got), Counter(got) - Counter(expected)
         if missing or extra:
-            text = f"{change.setup}\n{change.sql}".strip()
-            raise AssertionError(
-                f"{text}\nmissing {list(missing)[:_SHOWN]}; too many {list(extra)[:_SHOWN]}"
-            )
+            shown = f"missing {list(missing)[:_SHOWN]}; too many {list(extra)[:_SHOWN]}"
+            raise AssertionError(f"{text}\n{shown}")
