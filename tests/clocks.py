@@ -57,15 +57,32 @@ def delays_use_up_timeouts(patch: pytest.MonkeyPatch) -> None:
 
     Nothing else does: on a busy machine no other request is late.
     """
-    passed = 0.0
+    pass_time = time_of_attempts(patch)
 
     async def sleep(seconds: float) -> None:
-        nonlocal passed
-        passed += seconds
+        pass_time(seconds)
         await asyncio.sleep(0)
 
     sleep_by(patch, sleep)
+
+
+def time_of_attempts(patch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Stops the clock by which an attempt ends, so that none ends before it has been sent.
+
+    On a busy machine a thread may get no turn for longer than the timeouts of a test. What waits
+    for the bytes of a socket still does so for its timeout at most.
+
+    Returns:
+        Lets so many seconds pass.
+    """
+    passed = 0.0
+
+    def pass_time(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+
     patch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: passed))
+    return pass_time
 
 
 def delays_end_together(patch: pytest.MonkeyPatch, number: int) -> None:

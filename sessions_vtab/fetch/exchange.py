@@ -237,20 +237,20 @@ class Exchange:
     def _attempt(
         self, send: Callable[[], _Received], look: Callable[[], None] | None
     ) -> Response | _Lost:
-        started = time.perf_counter()
+        started, seconds = time.perf_counter(), self._seconds()
         received: _Received | None = None
         try:
-            with within(self._seconds(), look):
+            with within(seconds, look):
                 received = send()
                 body = read_body(received, self._client.endpoint.max_response)
         except _NOT_SENT as error:
-            return self._lost(started, Failure.NOT_SENT, _words(error))
+            return self._lost(started, Failure.NOT_SENT, _words(error, seconds))
         except TooLongError:
             raise self._broken_off(received, started) from None
         except (httpx.HTTPError, httpcore.TimeoutException, OSError) as error:
-            return self._lost(started, Failure.LOST, _words(error))
+            return self._lost(started, Failure.LOST, _words(error, seconds))
         except BaseException as error:
-            lost = self._lost(started, Failure.LOST, _words(error))
+            lost = self._lost(started, Failure.LOST, _words(error, seconds))
             # In the statement's own thread it may be what ``look`` or a signal handler has raised.
             if look is not None or not isinstance(error, Exception):
                 raise
@@ -407,11 +407,13 @@ class _Lost:
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
-def _words(error: BaseException) -> str:
-    """What went wrong, without the host's own words: they can hold anything."""
+def _words(error: BaseException, seconds: float) -> str:
+    """What went wrong in so many seconds, without the host's own words: they can hold anything."""
     match error:
-        case httpx.ConnectTimeout():
+        case httpx.ConnectTimeout() if seconds >= CONNECT_TIMEOUT:
             return f"no connection within {CONNECT_TIMEOUT:g} s"
+        case httpx.ConnectTimeout():
+            return f"no connection within {seconds:.2g} s (see the source's setting 'timeout')"
         case httpx.TimeoutException() | httpcore.TimeoutException():
             return "no response in time (see the source's setting 'timeout')"
         case httpx.ConnectError():

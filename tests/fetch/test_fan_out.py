@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
 
 import httpx
@@ -16,12 +17,15 @@ from sessions_vtab.fetch import (
     TokenPages,
 )
 from tests.fetch.conftest import LIST, Service, lists, settle
+from tests.waiting import once
 
 
 def test_a_fan_out_runs_side_by_side_up_to_the_source_s_concurrency(client_for, context):
-    service = Service(3, delay=0.02)
+    service = Service(3)
+    service.open.clear()
     client = client_for(service, real_time=True, concurrency=8)
-    responses = list(Reader(client, context).fan_out(lists(40), TokenPages()))
+    with once(lambda: service.in_flight == 8, service.open.set):
+        responses = list(Reader(client, context).fan_out(lists(40), TokenPages()))
     assert len(responses) == 40
     assert service.most == 8
     assert service.total == 40
@@ -80,9 +84,17 @@ def test_a_list_read_from_both_ends_has_every_row_once(client_for, context, coun
 
 
 def test_both_ends_are_read_at_the_same_time(client_for, context):
-    service = Service(60, delay=0.02)
-    list(both(Reader(client_for(service, real_time=True), context)))
-    assert service.most == 2
+    """The first page from the far end, and that of the near one which is requested with it."""
+    service, together, waited = Service(60), threading.Barrier(2, timeout=30), []
+
+    def handle(request):
+        query = request.url.params
+        if (query["orderBy"], query.get("pageToken")) in {("n desc", None), ("n", "6")}:
+            waited.append(together.wait())
+        return service(request)
+
+    list(both(Reader(client_for(handle, real_time=True), context)))
+    assert sorted(waited) == [0, 1]
 
 
 @settings(

@@ -14,6 +14,7 @@ import pytest
 
 from sessions_vtab.errors import BudgetError, SessionsError, StoppedError
 from sessions_vtab.fetch import Client, Endpoint, NoAuth, Reader, RequestSpec, TokenPages
+from tests.clocks import time_of_attempts
 from tests.fakes import FakeContext
 from tests.fetch.test_connections import Server, lists, serving
 from tests.waiting import once, wait_for
@@ -356,12 +357,16 @@ class TestStopping:
     def test_the_time_of_an_attempt_is_over(
         self, served: tuple[Server, str], context: FakeContext, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        pass_time = time_of_attempts(monkeypatch)
         with closing(Client(Endpoint("prod", served[1], timeout=0.1))) as client:
             monkeypatch.setattr(client.clock, "wait", lambda *_: False)
             reader = Reader(client, context)
             wait_for(lambda: _answers(reader))
             context.requests.clear()
-            with pytest.raises(SessionsError, match="no response in time"):
+            with (
+                once_asked(served[0], lambda: pass_time(1)),
+                pytest.raises(SessionsError, match="no response in time"),
+            ):
                 reader.get(get("/hang"))
         assert [row["attempt"] for row in context.requests] == [1, 2, 3, 4, 5]
 

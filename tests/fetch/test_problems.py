@@ -299,6 +299,18 @@ def test_a_service_that_is_not_reached_is_told_with_the_reason(plain_server, url
         db.execute("SELECT * FROM sessions WHERE batch_id = 'b'").fetchall()
 
 
+@pytest.mark.parametrize(
+    ("timeout", "reason"),
+    [(30.0, r"no connection within 5 s\."), (2.0, r"no connection within 2 s \(.* 'timeout'\)\.")],
+)
+def test_a_host_that_does_not_answer_is_told_with_the_time_it_had(sender_for, timeout, reason):
+    def silent(request):
+        raise httpx.ConnectTimeout("", request=request)
+
+    with pytest.raises(UnavailableError, match=reason):
+        sender_for(silent, timeout=timeout).send(RequestSpec("GET", "/a"))
+
+
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"null"])
 def test_a_refusal_that_says_nothing_is_not_quoted(sender_for, body):
     headers = {"content-type": "application/json", "location": "/b"}
