@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from shutil import which
 from types import SimpleNamespace
 
@@ -22,6 +21,7 @@ from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.progress import Progress
 from tests.children import mortal
+from tests.clocks import delays_last
 from tests.waiting import wait_for
 
 COMMAND = (sys.executable, "-m", "sessions_vtab")
@@ -111,7 +111,6 @@ def test_ctrl_c_ends_a_query_with_130():
         stderr=subprocess.PIPE,
     ) as process:
         assert process.stdout.readline() == b"a\n"
-        time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
 
@@ -154,8 +153,8 @@ def test_a_person_meets_banner_footer_and_an_interrupt_that_leaves_the_shell(sit
     banner = typist.reads_until("sessions> ")
     typist.types("SELECT user_id FROM sessions;\n")
     answer = typist.reads_until("0 rows, ")
-    typist.types(f"{ENDLESS};\n")
-    time.sleep(0.5)
+    typist.types(f"SELECT 'now' || ' then'; {ENDLESS};\n")
+    typist.reads_until("now then")
     typist.interrupts()
     typist.reads_until("Interrupted.")
     typist.types("SELECT 'still' || ' here';\n")
@@ -356,15 +355,16 @@ class TestText:
 
 
 @posix
-def test_ctrl_c_says_how_many_requests_were_made():
-    with running(EmulatorSettings(seed=7, sessions=60, events=60, delay=0.2)) as emulator:
+def test_ctrl_c_says_how_many_requests_were_made(monkeypatch):
+    delays_last(monkeypatch, after=2)
+    with running(EmulatorSettings(seed=7, sessions=60, events=60, delay=1)) as emulator:
         url = f"vertex://demo/us-central1/42?base_url={emulator.url}"
         with subprocess.Popen(
             mortal([*COMMAND, "--source", url, "query", "SELECT author FROM events"]),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as process:
-            wait_for(lambda: len(emulator.control.requests()) > 1)
+            wait_for(lambda: len(emulator.control.requests()) > 2)
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=20)
 

@@ -20,16 +20,17 @@ INSERT = "INSERT INTO sessions(session_id, user_id) VALUES (?, ?)"
 def busy(db) -> Iterator[tuple[dbapi.Connection, dbapi.Cursor]]:
     """A connection that another thread is using, and a cursor of it."""
     cursor = db.execute("VALUES (1), (2)")
+    begun = threading.Event()
+    db.driver.create_scalar_function("begun", begun.set, 0)
     with _running(lambda: _interrupted(db)):
-        while db.turn._lock.acquire(blocking=False):
-            db.turn._lock.release()
+        assert begun.wait(30)
         yield db, cursor
         db.interrupt()
 
 
 def _interrupted(db: dbapi.Connection) -> None:
     with pytest.raises(dbapi.OperationalError, match="interrupted"):
-        db.execute(ENDLESS)
+        db.execute(f"SELECT begun(), ({ENDLESS})")
 
 
 @contextmanager

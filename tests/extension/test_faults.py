@@ -191,14 +191,14 @@ def test_a_commit_that_is_interrupted_sends_no_more(
     control.reset_log()
     each.execute("BEGIN")
     each.execute("INSERT INTO own VALUES (1)")
-    for place in range(40):
+    for place in range(200):
         each.execute(
             "INSERT INTO prod.events(session_id, author, content) VALUES ('s', 'user', ?)",
             (str(place),),
         )
 
     # Appends to one session are sent one after another; nothing outside says when the process has
-    # heard of the interrupt.
+    # heard of the interrupt: half of them would take ten seconds.
     control.delay(0.1)
     with (
         once(lambda: len(control.requests("POST")) > 1, each.interrupt),
@@ -209,13 +209,13 @@ def test_a_commit_that_is_interrupted_sends_no_more(
     control.delay(0)
 
     sent = len(control.requests("POST"))
-    assert sent < 20
+    assert sent < 100
     assert not each.in_transaction
     assert each.execute("SELECT count(*) FROM own").fetchall() == [(0,)]
     outcomes = dict(each.execute(
         "SELECT outcome, count(*) FROM writes WHERE \"table\" = 'events' GROUP BY 1"
     ).fetchall())  # fmt: skip
-    assert outcomes.get("not sent", 0) >= 20
+    assert outcomes.get("not sent", 0) >= 100
 
 
 # What is left behind
@@ -249,7 +249,7 @@ def test_many_connections_leave_nothing(both: SimpleNamespace, some_host: Host) 
 
     # Fewer are no fault: the emulator, in this process, ends connections that are idle.
     wait_for(lambda: all(now <= then for now, then in zip(_resources(), before, strict=True)))
-    wait_for(lambda: (_descriptors(pid), _threads(pid)) == inside)
+    wait_for(lambda: _descriptors(pid) <= inside[0] and _threads(pid) <= inside[1])
     one.close()
 
 

@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +20,9 @@ from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import BudgetError, BusyError, ConfigurationError, StoreError
 from sessions_vtab.snapshot import snapshot
 from tests.children import mortal
+from tests.clocks import delays_last
 from tests.snapshot.conftest import copied, paths_of, rows, stock
+from tests.waiting import wait_for
 
 SESSIONS, EVENTS, PAGES = 110, 300, 2
 
@@ -49,14 +50,16 @@ def started(url: str, path: Path) -> subprocess.Popen[bytes]:
 
 
 def killed_after(requests: int, url: str, path: Path, emulator: Running) -> None:
-    """Starts a snapshot in a process and kills it once so many requests were made."""
+    """Kills a snapshot in a process once so many requests were made; no more are answered."""
     emulator.control.reset_log()
-    emulator.control.delay(0.02)
-    with started(url, path) as process:
-        while emulator.control.log()["total"] < requests and process.poll() is None:
-            time.sleep(0.005)
-        os.kill(process.pid, signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+    emulator.control.delay(1)
+    with pytest.MonkeyPatch.context() as patch:
+        go = delays_last(patch, after=requests)
+        with started(url, path) as process:
+            wait_for(lambda: emulator.log.total >= requests)
+            os.kill(process.pid, signal.SIGKILL)
+            assert process.wait() == -signal.SIGKILL
+        go()
     emulator.control.delay(0)
 
 
