@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import re
 import signal
@@ -11,10 +13,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
+import uvicorn
 
 from sessions_vtab.cli import main
 from sessions_vtab.emulator.serve import running
@@ -56,6 +59,31 @@ def test_requests_under_way_are_cut_off_at_the_end() -> None:
         wait_for(lambda: emulator.log.total == 1)
     thread.join()
     assert len(failures) <= 1
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_connection_that_is_accepted_at_the_end_is_closed(
+    monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """It comes so many steps of the loop before uvicorn begins to end."""
+    knocking: list[socket.socket] = []
+    main_loop = uvicorn.Server.main_loop
+
+    async def then_another(self: uvicorn.Server) -> None:
+        await main_loop(self)
+        knocking.append(socket.create_connection(listening))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(uvicorn.Server, "main_loop", then_another)
+    with running() as emulator:
+        listening = "127.0.0.1", httpx.URL(emulator.url).port
+    (other,) = knocking
+    with other:
+        other.settimeout(30)
+        with suppress(ConnectionResetError):
+            assert other.recv(1) == b""
+    gc.collect()  # A socket that was left open would warn of it.
 
 
 def test_two_at_once_share_nothing(start) -> None:
