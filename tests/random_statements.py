@@ -246,7 +246,7 @@ def _conditions(occurrences: tuple[tuple[str, str], ...]) -> st.SearchStrategy[P
     """Conditions on tables given as name and alias, joined by AND, OR and NOT."""
     simple = st.one_of([_simple(table, alias) for table, alias in occurrences])
     nested = st.one_of([_nested(table, alias) for table, alias in occurrences])
-    leaves = st.one_of(simple, simple, simple, nested, _of_keys(occurrences))
+    leaves = st.one_of(simple, simple, simple, nested)
 
     def combined(children: st.SearchStrategy[Part]) -> st.SearchStrategy[Part]:
         several = st.lists(children, min_size=2, max_size=3)
@@ -257,37 +257,6 @@ def _conditions(occurrences: tuple[tuple[str, str], ...]) -> st.SearchStrategy[P
         )
 
     return st.recursive(leaves, combined, max_leaves=4)
-
-
-@st.composite
-def _of_keys(draw: st.DrawFn, occurrences: tuple[tuple[str, str], ...]) -> Part:
-    """Alternatives that each name session ids, of one table or of whichever has a row."""
-    table, alias = draw(st.sampled_from(occurrences))
-    keys = [f"{alias}.session_id"]
-    if len(occurrences) > 1:
-        keys.append(f"coalesce({', '.join(f'{one}.session_id' for _, one in occurrences)})")
-    parts: list[Part] = []
-    for _ in range(draw(st.integers(1, 3))):
-        key = draw(st.sampled_from(keys))
-        given, values = draw(_operands(_VALUES))
-        inner = draw(st.sampled_from(_TABLES))
-        condition, more = draw(_simple(inner, "i"))
-        of_table = f"SELECT i.session_id FROM {_ITEMS[inner]} i WHERE {condition}"
-        part: Part = draw(
-            st.sampled_from(
-                (
-                    (f"{key} = {given}", values),
-                    (f"{key} IN ('s-a', {given})", values),
-                    (f"{key} IN ({of_table})", more),
-                    (f"EXISTS ({of_table} AND i.session_id = {key})", more),
-                )
-            )
-        )
-        if draw(st.booleans()):
-            beside = draw(_simple(table, alias))
-            part = _joined(" AND ", draw(st.permutations((part, beside))))
-        parts.append(part)
-    return _bracketed(_joined(" OR ", parts))
 
 
 def _bracketed(part: Part) -> Part:
@@ -302,7 +271,7 @@ def _sources(draw: st.DrawFn) -> tuple[Part, tuple[tuple[str, str], ...]]:
         return (f"{_ITEMS[first[0]]} a", ()), (first,)
     second = (draw(st.sampled_from(_TABLES)), "b")
     how = draw(st.sampled_from(("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN")))
-    key = draw(st.sampled_from(("session_id", "using", "natural", "time", "several")))
+    key = draw(st.sampled_from(("session_id", "session_id", "natural", "time", "several")))
     link = "b.session_id = a.session_id"
     times = [_TIME_COLUMNS[one] for one, _ in (second, first)]
     if key == "time" and all(times):
@@ -322,8 +291,6 @@ def _sources(draw: st.DrawFn) -> tuple[Part, tuple[tuple[str, str], ...]]:
     # The reference's own tables have other columns that both sides share.
     if key == "natural" and not {first[0], second[0]} <= {"sessions", "events"}:
         return (f" NATURAL {how} ".join(items), ()), (first, second)
-    if key == "using":
-        return (f"{items[0]} {how} {items[1]} USING (session_id)", ()), (first, second)
     text = f"{items[0]} {how} {items[1]} ON {link}"
     values: tuple[Value, ...] = ()
     if draw(st.booleans()):
