@@ -16,6 +16,7 @@ from sessions_vtab.cli.readings import TableReading, examine, made_as_they_are
 from sessions_vtab.contract.backend import Request
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.predicate import (
+    BINARY,
     AllOf,
     AnyOf,
     Compare,
@@ -328,7 +329,9 @@ def _offers(predicate: Predicate, one: Decided) -> bool:
             return any(_offers(term, one) for term in terms)
         case Compare(field, op, _, collation):
             same = one.op == op or (op, one.op) == (Op.EQ, Op.IN)  # OR on one column becomes IN.
-            return same and (one.column, one.collation) == (field.column, collation)
+            # Of <> SQLite says no other collation than this one.
+            alike = one.collation in {collation, BINARY if op is Op.NE else collation}
+            return same and alike and one.column == field.column
         case Member(field, _, negated, collation):
             same = one.op in {Op.IN, Op.EQ} and not negated
             return same and (one.column, one.collation) == (field.column, collation)

@@ -307,7 +307,8 @@ def _said(reading: TableReading, look: Look) -> TableReading:
 
 def _values_of(scan: Scan) -> tuple[str, str]:
     """The conditions of a read that go out, and those that its order meets."""
-    stops = stopping_column(scan.path, compared_in(scan.where), scan.order)
+    given = [name for name, value in scan.parameters.items() if value is not None]
+    stops = stopping_column(scan.path, compared_in(scan.where), scan.order, given)
     taken, ordered = split(scan.where.terms, scan.path)
     sent = [to_sql(_plain(term)) for term in taken]
     order = [to_sql(_plain(term)) for term in ordered if term.field.column == stops]

@@ -86,6 +86,8 @@ class AccessPath:
         cost: cost of starting it, in the planner's unit: about one row read from memory.
         call: the request it makes, for explain: ``GET {engine}/sessions``.
         ascending: further columns it can sort by, in that direction only.
+        ordered_by: parameter columns by which a statement says in which order the rows come, or
+            where they begin: then no condition is met by their order.
         rows_per_key: how many rows one value of each key is expected to give (an estimate for the
             planner); None for the usual share of all rows.
         fans_out: it makes a request for each session, which its filters make no fewer.
@@ -107,6 +109,7 @@ class AccessPath:
     cost: float = 1.0
     call: str = ""
     ascending: tuple[str, ...] = ()
+    ordered_by: tuple[str, ...] = ()
     rows_per_key: int | None = None
     fans_out: bool = False
     within: Within | None = None

@@ -100,6 +100,7 @@ def _of_paths(table: Table, paths: Iterable[AccessPath]) -> Iterator[str]:
         yield from _unknown(f"{where}: keys", path.keys, table)
         yield from _unknown(f"{where}: filters", [one.column for one in path.filters], table)
         yield from _unknown(f"{where}: orders", (*path.orders, *path.ascending), table)
+        yield from _unknown(f"{where}: ordered_by", path.ordered_by, table)
         for one in path.filters:
             keyed = one.keyed and one.column in table.positions
             if keyed and table.column(one.column).type is not ColumnType.JSON:

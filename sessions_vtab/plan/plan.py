@@ -7,7 +7,7 @@ one plan whatever it is run with.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -226,7 +226,10 @@ def _ranges(constraints: Sequence[Constraint]) -> Iterator[int]:
 
 
 def stopping_column(
-    path: AccessPath, compared: Iterable[tuple[str, Op | Relation]], order: Sequence[Order]
+    path: AccessPath,
+    compared: Iterable[tuple[str, Op | Relation]],
+    order: Sequence[Order],
+    given: Collection[str] = (),
 ) -> str | None:
     """The column whose range is met by reading in its order and stopping; None where none is.
 
@@ -234,7 +237,10 @@ def stopping_column(
         path: the way of reading.
         compared: columns, and how they are compared.
         order: what the rows have to be sorted by anyway.
+        given: parameter columns that have a value.
     """
+    if not order and any(one in path.ordered_by for one in given):
+        return None
     if order:  # Only a row beyond the end that comes last ends it.
         first, last = order[0], _FROM if order[0].descending else _UNTIL
         compared = (one for one in compared if one[0] == first.column and one[1] in last)
@@ -254,7 +260,8 @@ def compared_in(predicate: Predicate) -> Iterator[tuple[str, Op]]:
 def _stops(plan: Plan) -> str | None:
     pushed = EVERYTHING if plan.pushed is None else plan.pushed.predicate
     offered = ((term.column, term.op) for term in plan.terms)
-    return stopping_column(plan.path, (*offered, *compared_in(pushed)), plan.order)
+    given = [name for name, _ in plan.parameters]
+    return stopping_column(plan.path, (*offered, *compared_in(pushed)), plan.order, given)
 
 
 def is_by_order(path: AccessPath, column: str) -> bool:

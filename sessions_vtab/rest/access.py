@@ -224,6 +224,7 @@ def _lists(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iter
         ),
         orders=() if table.parent else spec.orders,
         ascending=() if table.parent else spec.ascending,
+        ordered_by=() if table.parent else spec.ordered_by,
         page_cap=spec.pages.cap,
         cost=_FAN_OUT_COST if fans_out else _LIST_COST,
         call=_fan_out(table, owner) if fans_out else spec.route,

@@ -320,6 +320,7 @@ _OF_LIST: Final[Mapping[str, _Kind]] = {
     "each": _NAMES,
     "orders": _COLUMNS,
     "ascending": _COLUMNS,
+    "ordered_by": _COLUMNS,
 }
 
 

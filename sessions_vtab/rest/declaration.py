@@ -245,6 +245,7 @@ class List(Operation):
         hidden: query parameter and value that make the list include hidden rows.
         orders: columns that a reader of the backend's own can have the list sorted by.
         ascending: columns that the list is always sorted by.
+        ordered_by: parameter columns that say how the list is sorted, or where it begins.
         of_item: which list an item is on, where its name does not say that: values of the list's
             placeholders by those of the name, as far as they are known by now, else nothing. So
             many items that are named are read from their list.
@@ -262,6 +263,7 @@ class List(Operation):
     hidden: tuple[str, str] | None = None
     orders: tuple[str, ...] = ()
     ascending: tuple[str, ...] = ()
+    ordered_by: tuple[str, ...] = ()
     of_item: Callable[[Places], Mapping[str, str]] | None = None
 
     def call(self, places: Mapping[str, Any], **more: Any) -> RequestSpec:

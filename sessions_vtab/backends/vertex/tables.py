@@ -368,6 +368,7 @@ def _sessions(every: str, one: str, name: str) -> rest.RestTable:
             pages=rest.TokenPages(cap=PAGE_CAP),
             takes=_SESSION_FILTERS,
             orders=SORTED,
+            ordered_by=("order_by", "page_token"),
         ),
         insert=rest.Insert(
             f"POST {every}", columns=(*SCOPE, "session_id", *_LASTING), required=("user_id",)

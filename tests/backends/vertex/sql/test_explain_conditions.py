@@ -54,6 +54,7 @@ def plain(db):
 SHAPES = {
     "{x}": ("sent", "order", "here", "sent"),
     "NOT {x}": ("sent", "order", "here", "sent"),
+    "{c} <> {v}": ("sent", "here", "here", "sent"),
     "NOT ({x})": ("sent", "order", "here", "sent"),
     "({x} OR {y})": ("sent", "here", "here", "sent"),
     "({x} AND user_id = 'bob' OR {y})": ("sent", "part", "part", "sent"),
@@ -104,6 +105,27 @@ def test_each_condition_is_in_one_place(db, plain, statement, shape, column, fat
     assert ("nothing" in said["sent"]) == (filters == {""})
     assert ("'n1'" in said["sent"] or v in said["sent"]) == ("sent" in fate or fate == "part")
     assert sorted(rows, key=str) == sorted(plain.execute(sql), key=str)
+
+
+@pytest.mark.parametrize(
+    ("besides", "met"),
+    [
+        ("page_size = 50", True),
+        ("order_by = 'update_time'", False),
+        ("order_by = 'update_time' ORDER BY create_time DESC", True),
+        ("page_token = ''", False),
+    ],
+)
+def test_the_user_s_own_order_or_page_meets_no_condition(db, besides, met):
+    """The list is read on beyond rows that do not match, so nothing stops early."""
+    condition = f"create_time > {VALUES['create_time'][0]}"
+    sql = f"SELECT session_id FROM sessions WHERE {condition} AND {besides}"
+
+    said = dict(map(_words, explain(db.connection, sql, why=True)))
+
+    assert ("by order" in said) == met
+    assert (condition in said["here"]) != met
+    assert said["why"]
 
 
 def _words(line: str) -> tuple[str, str]:
