@@ -93,6 +93,10 @@ _GUESS: Final = 3
 """Pages that a list of unknown length is believed to have at first. A higher guess would cost more
 where the list is short; a lower one would buy where a handful of keys are wanted."""
 
+_GUESS_OF_A_SET: Final = 16
+"""The same where all keys are known at once, and are under way beside each other: nothing suggests
+that more will come."""
+
 _SPARE: Final = 2
 """Reads by key beyond the pages of a short list: a few keys do not justify reading a list."""
 
@@ -120,19 +124,22 @@ def believed(known: int | None, bought: int) -> int:
     return max(_GUESS, bought + 1)
 
 
-def worth_of_a_list(known: int | None, bought: int) -> int:
+def worth_of_a_list(known: int | None, bought: int, each: float) -> int:
     """What a set of keys may cost before a page of their list is read: all of them are known.
 
     A list that nothing is known of has one more page at least. The bound is twice as many requests
-    as that, and three, of which some have been made.
+    as that, and three, of which some have been made. Of keys that are under way beside each other
+    more are worth their time.
 
     Args:
         known: pages of the list, None if nobody knows.
         bought: pages of it that were read.
+        each: what one of the keys costs.
     """
     if known is not None and bought <= known:
         return known
-    return 2 * (bought + 1) + 3 - bought
+    worth = 2 * (bought + 1) + 3 - bought
+    return worth if each >= ALONE else max(_GUESS_OF_A_SET, bought + 1)
 
 
 def buys(spent: float, coming: float, pages: int) -> bool:
@@ -158,7 +165,7 @@ def surely_rented(reads: Sequence[int], lists: Collection[int | None]) -> bool:
     spent = sum(reads)
     if len(reads) == 1:  # A set, of which the keys are under way beside each other.
         coming = max(spent * BESIDE, ALONE)
-        return all(coming <= worth_of_a_list(one, 0) for one in lists)
+        return all(coming <= worth_of_a_list(one, 0, BESIDE) for one in lists)
     return all(spent <= allowance(believed(one, 0)) for one in lists)
 
 
@@ -179,7 +186,14 @@ class Account:
         self.spent += cost
         self.dearest = max(self.dearest, cost)
 
-    def buys(self, known: int | None, bought: int, cost: float, coming: float = 0.0) -> bool:
+    def buys(
+        self,
+        known: int | None,
+        bought: int,
+        cost: float,
+        coming: float = 0.0,
+        each: float = ALONE,
+    ) -> bool:
         """Whether the next page of a list is read now, before another key.
 
         Args:
@@ -187,10 +201,11 @@ class Account:
             bought: pages of it that were read.
             cost: least that the present key, or set of keys, costs.
             coming: what further keys cost that are certain to be asked for.
+            each: what one key of a set costs.
         """
         if cost > ALONE and not self.spent:
             # A set: there is no doubt about what it costs.
-            return cost + coming > worth_of_a_list(known, bought)
+            return cost + coming > worth_of_a_list(known, bought, each)
         pages = believed(known, bought)
         dearest = self.dearest if self.dearest > ALONE else 0.0
         return buys(self.spent, max(cost, dearest) + coming, pages)

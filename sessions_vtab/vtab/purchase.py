@@ -183,7 +183,7 @@ class Buyer:
             bought = self._known(holder)
             if bought is None:
                 coming = 0 if _is_of_the_key(holder, scan) else foreseen()
-                prices = (each * keys_asked(scan), coming * further)
+                prices = (each * keys_asked(scan), coming * further, each)
                 larger = accounts if holder.through else accounts[place:]
                 bought = self._buy(holder, larger, prices)
             if bought is not None and (bought.ended or holder.through):
@@ -272,7 +272,7 @@ class Buyer:
         return bought
 
     def _buy(
-        self, holder: Holder, accounts: Sequence[Account], prices: tuple[float, float]
+        self, holder: Holder, accounts: Sequence[Account], prices: tuple[float, float, float]
     ) -> IndexedList | None:
         """Reads as much of a list as it pays; None: it does not.
 
@@ -280,7 +280,7 @@ class Buyer:
             holder: the list.
             accounts: its own, those of the larger lists, which would have saved this one, and that
                 of everything.
-            prices: of the read by key, and of those that are certain to come.
+            prices: of the read by key, of those that are certain to come, and of each key.
         """
         known = self._table.sizes.of(holder.scan)
         bought = self._bought.get(_key(holder))

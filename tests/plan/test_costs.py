@@ -65,17 +65,16 @@ def test_a_list_is_as_long_as_it_was_and_longer_than_what_was_read(known, bought
         # Nothing else has the rows.
         ((300,), (), True),
         ((1,) * 300, (), True),
-        # A set of keys weighs a quarter of so many pages: of 5, where nobody knows how many, which
-        # is within the bound if there is but one.
+        # A set of keys weighs a quarter of so many pages: of 16, where nobody knows how many.
         ((4,), (1,), True),
         ((5,), (1,), False),
         ((8,), (2,), True),
         ((9,), (2,), False),
-        ((20,), (None,), True),
-        ((21,), (None,), False),
+        ((64,), (None,), True),
+        ((65,), (None,), False),
         # The shortest list decides.
-        ((20,), (100, None), True),
-        ((20,), (100, 2), False),
+        ((64,), (100, None), True),
+        ((64,), (100, 2), False),
         # Of reads one after another nobody knows how many are asked for beside each other.
         ((1, 1, 1), (1,), True),
         ((1, 1, 1, 1), (1,), False),
@@ -182,23 +181,22 @@ def test_a_dear_read_is_expected_again():
 
 @pytest.mark.parametrize(
     ("keys", "known", "bought"),
-    [(47, 12, False), (48, 12, False), (49, 12, True), (20, None, False), (21, None, True)],
+    [(47, 12, False), (48, 12, False), (49, 12, True), (64, None, False), (65, None, True)],
 )
 def test_a_set_of_keys_is_weighed_as_a_whole(keys, known, bought):
-    assert Account().buys(known, 0, keys * BESIDE) is bought
+    assert Account().buys(known, 0, keys * BESIDE, each=BESIDE) is bought
 
 
-@pytest.mark.parametrize("each", [BESIDE, ALONE])
 @pytest.mark.parametrize("pages", LENGTHS)
-def test_a_set_of_keys_costs_no_more_than_twice_the_better_way_and_three(pages, each):
-    """Nothing is known of the list: the more the keys weigh, the more of it is read first."""
-    for keys in KEYS[2:]:
-        weighed, bought = keys * each, 0
-        while bought < pages and Account().buys(None, bought, max(weighed, 2 * ALONE)):
+def test_a_set_of_lists_costs_no_more_than_twice_the_better_way_and_three(pages):
+    """Nothing is known of the list that has all of them: the more they are, the more is read."""
+    for keys in KEYS[1:]:
+        bought = 0
+        while bought < pages and Account().buys(None, bought, keys * ALONE):
             bought += 1
 
-        paid = bought if bought == pages else bought + weighed
-        assert paid <= 2 * min(weighed, pages) + 3, keys
+        paid = bought if bought == pages else bought + keys
+        assert paid <= 2 * min(keys, pages) + 3, keys
 
 
 @pytest.mark.parametrize(("spent", "left"), [(0, 11), (4, 7), (20, 0)])
