@@ -74,7 +74,7 @@ def plan_scan(
         return None
     # By cost and not by the first that fits: a list with a filter can cost less than a GET for each
     # of a thousand keys.
-    best, *others = sorted(candidates, key=lambda one: one.cost)
+    best, *others = sorted(candidates, key=lambda one: (one.cost, one.changing))
     fallbacks = tuple(one.path for one in others)
     plan = replace(best.plan(), fallbacks=fallbacks)
     hides = capability.hides
@@ -187,6 +187,12 @@ class _Candidate:
     def cost(self) -> float:
         """In the planner's unit: about one row read from memory."""
         return cost_of(self.path, self._starts, self._rows)
+
+    @property
+    def changing(self) -> int:
+        """How many keys may have another value in each read: what is read once costs less."""
+        keys = [one.term for one in self._taken if one.term.column in self.path.keys]
+        return sum(not one.literal for one in keys)
 
     @property
     def _starts(self) -> int:
@@ -436,6 +442,8 @@ class _Candidate:
             return 1.0
         if self.path.unique:
             return float(VALUES_OF_A_SET)
+        if self._table.key in self.path.keys:  # A name is that of one row, whatever has to be read.
+            return float(self._starts)
         # Conditions that came both ways say the same thing: they must not count twice.
         offered = share_of_operators(self._counted())
         found = share_of_predicate(self._pushed)

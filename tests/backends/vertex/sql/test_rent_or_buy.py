@@ -136,6 +136,21 @@ SHAPES = {
     "the first create_time": ("SELECT min(create_time) FROM {s}", 1),
     "the last create_time": ("SELECT max(create_time) FROM {s}", 1),
     # Their neighbours.
+    "EXISTS of one session's events": (
+        (
+            "SELECT session_id FROM {s} s WHERE EXISTS (SELECT 1 FROM {e} e"
+            f" WHERE e.session_id = '{SESSION}' AND e.session_name = s.name)"
+        ),
+        PAGES + PAGES_OF_EVENTS,
+    ),
+    "EXISTS of one event": (
+        (
+            "SELECT session_id FROM {s} s WHERE EXISTS (SELECT 1 FROM {e} e"
+            " WHERE e.name = 'projects/demo/locations/us-central1/reasoningEngines/42/sessions/"
+            f"{SESSION}/events/none' AND e.session_name = s.name)"
+        ),
+        PAGES + PAGES_OF_EVENTS,
+    ),
     "EXISTS of a user": (
         "SELECT id FROM temp.users u WHERE EXISTS (SELECT 1 FROM {s} s WHERE s.user_id = u.id)",
         OF_ONE_LIST,
