@@ -40,8 +40,9 @@ def may_move(
     """Whether a condition may move to where SQLite does not pass it: a subquery's, or a join's.
 
     That is into a view of ours, into a subquery that groups rows, to the side of a subquery where a
-    table has a request made for each session, or to a table beside a RIGHT or FULL JOIN. Several
-    extremes are written as queries, too.
+    table has a request made for each session, to a table beside a RIGHT or FULL JOIN, or to
+    both sides of one whose rows are told apart by ``coalesce``. Several extremes are written as
+    queries, too.
 
     Args:
         tokens: of one statement that reads our tables or views.
@@ -64,7 +65,7 @@ def may_move(
         )
     froms = [one.clauses.get("FROM", (0, 0)) for one in selects]
     joined = any(any(find(tokens, one, pairs, _JOINS)) for one in froms)
-    return bool(inner) or joined or "OR" in words
+    return bool(inner) or joined or not _LISTING.isdisjoint(words)
 
 
 def _names_costly(tokens: Sequence[Token], catalog: Catalog) -> bool:
@@ -80,9 +81,10 @@ def _names_costly(tokens: Sequence[Token], catalog: Catalog) -> bool:
 
 
 _COMPARING = frozenset(("IN", "EXISTS", "EXCEPT", "INTERSECT"))
-_KEEPING = frozenset(("RIGHT", "FULL"))
+_KEEPING = frozenset(("RIGHT", "FULL", "COALESCE", "IFNULL"))
 _JOINS = frozenset((",", "JOIN"))
 _GROUPS = frozenset(("GROUP", "DISTINCT"))
+_LISTING = frozenset(("OR", "VALUES"))
 
 
 def _is_called(tokens: Sequence[Token], place: int, catalog: Catalog) -> bool:

@@ -222,7 +222,7 @@ class ParsedStatement:
             block: the SELECT.
             count: how many items there are.
         """
-        spans, ons = self._items(block.clauses["FROM"])
+        spans, ons = self.items_of(block.clauses["FROM"])
         known = len(spans) == count and all(start < stop for start, stop in spans)
         where = block.clauses.get("WHERE")
         return FromClause(block.at, spans, ons, where, block) if known else None
@@ -243,13 +243,13 @@ class ParsedStatement:
         at = words.index("FROM") if "FROM" in words else None
         ends = [*marks[1:], len(self.tokens)]
         none: tuple[tuple[Span, ...], dict[int, Span]] = (), {}
-        spans, ons = none if at is None else self._items((marks[at] + 1, ends[at]))
+        spans, ons = none if at is None else self.items_of((marks[at] + 1, ends[at]))
         where = condition_of_change(self.tokens, target, self.pairs)
         known = 1 + len(spans) == count and all(start < stop for start, stop in spans)
         moved = {place + 1: on for place, on in ons.items()}
         return FromClause(first, (own, *spans), moved, where) if known else None
 
-    def _items(self, clause: Span) -> tuple[tuple[Span, ...], dict[int, Span]]:
+    def items_of(self, clause: Span) -> tuple[tuple[Span, ...], dict[int, Span]]:
         """The items of a FROM, and its conditions of ON."""
         first, end = clause
         marks = list(find(self.tokens, clause, self.pairs, _JOIN_ENDS))

@@ -33,6 +33,7 @@ from sessions_vtab.sql.lexer import Edit, apply, classify, tokenize
 from sessions_vtab.sql.limited import FirstRowsWalk, kept_beside
 from sessions_vtab.sql.names import Catalog, Item, OurView, Scope
 from sessions_vtab.sql.parameters import number
+from sessions_vtab.sql.plainer import PlainerWalk
 from sessions_vtab.sql.repeatable import is_steady, tables_named
 from sessions_vtab.sql.returning import keep_column_names
 from sessions_vtab.sql.select_terms import SelectTerms, Term, items_that_are_there, written
@@ -90,10 +91,15 @@ class _ViewWalk(TermsWalk):
             for one in scope.items
             if one.view is not None or bodies[one] or (one.reserved and one.ours is not None)
         ]
-        found = self.terms_of(node, scope, ons) if asked_for else None
-        for item in asked_for:
-            if found is not None:
-                self.edits += self._said_in(found, item, bodies[item])
+        where = node.args.get("where")
+        either = where is not None and where.find(exp.Coalesce) is not None
+        found = self.terms_of(node, scope, ons) if asked_for or either else None
+        if found is None:
+            return
+        only = (term.only for term in found.terms)
+        asked_for += [one for one in only if one is not None and one.ours is not None]
+        for item in dict.fromkeys(asked_for):
+            self.edits += self._said_in(found, item, bodies[item])
 
     def _said_in(
         self, select: SelectTerms, item: Item, branches: Sequence[Derived]
@@ -287,7 +293,9 @@ class _Moved:
         return not (nested or (doubtful and derived.hides(doubtful)))
 
 
-_ROUNDS: Final = ((ExtremesWalk, 1), (ImpliedWalk, 3), (FirstRowsWalk, 1), (_ViewWalk, 4))
+_ROUNDS: Final = (
+    *((PlainerWalk, 2), (ExtremesWalk, 1), (ImpliedWalk, 3), (FirstRowsWalk, 1), (_ViewWalk, 4)),
+)
 """What is done how often: what is implied for a subquery says something about those in it, and a
 condition that was made of a view names that view again."""
 

@@ -57,8 +57,9 @@ def _facts(text: str) -> list[str]:
         or rewritten.returning
         or (rewritten.effect and rewritten.effect.edits)
         or (rewritten.conflict and rewritten.conflict.edits)
-        # A condition is said in a query.
+        # A condition is said in a query, or a RIGHT JOIN is turned round.
         or rewritten.text.count("SELECT") > text.count("SELECT")
+        or rewritten.text.count("RIGHT") < text.count("RIGHT")
     )
     return found or ["nothing"]
 

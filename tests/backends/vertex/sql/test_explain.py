@@ -182,7 +182,7 @@ EXPLAINED = {
         ),
         "  here      e.event_id IS NULL (the outer join also needs rows that do not meet it)",
     ],
-    "SELECT 1 FROM sessions s RIGHT JOIN events e ON e.session_id = s.session_id"
+    "SELECT * FROM sessions s RIGHT JOIN events e ON e.session_id = s.session_id"
     " AND s.user_id = 'ann' AND e.author LIKE 'b%'": [
         "  sent      user_id = 'ann'",
         "  here      e.author LIKE 'b%' (the API has no such filter)",

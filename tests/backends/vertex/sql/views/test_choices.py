@@ -53,6 +53,7 @@ OF_KEYS = {
         " OR length(session_name) > 3 AND session_name IN"
         " (SELECT s.name FROM {{sessions}} s JOIN temp.keys k ON k.id = s.session_id)"
     ),
+    "VALUES": "SELECT session_name FROM {v} WHERE session_id IN (VALUES ('none'), (?1), ('x'))",
     "in ON": (
         "SELECT v.session_name, k.kind FROM temp.keys k JOIN {v} v ON k.kind = 'new'"
         " AND v.session_id = k.id OR v.session_id = k.id AND length(v.session_name) > 3"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from .conftest import KEYS, VIEWS, same, texts
@@ -34,6 +36,14 @@ OF_KEYS = {
         "SELECT v.session_name, s.user_id, k.id FROM {v} v"
         " JOIN {{sessions}} s ON s.session_id = v.session_id"
         " RIGHT JOIN temp.keys k ON k.id = s.session_id"
+    ),
+    "of a bracketed join": (
+        "SELECT v.session_name, k.id FROM {v} v RIGHT JOIN"
+        " (temp.keys k JOIN {{sessions}} s ON s.session_id = k.id) ON v.session_id = s.session_id"
+    ),
+    "after a bracketed join": (
+        "SELECT v.session_name, k.id FROM (temp.keys k LEFT JOIN temp.users u ON u.id = k.kind)"
+        " LEFT JOIN {v} v ON v.session_id = k.id RIGHT JOIN temp.users w ON w.id = 'ann'"
     ),
     "before a LEFT JOIN": (
         "SELECT v.session_name, k.id, u.id FROM {v} v RIGHT JOIN temp.keys k ON v.session_id = k.id"
@@ -103,9 +113,14 @@ OF_EITHER = {
 }
 
 
-@pytest.mark.parametrize("how", ["RIGHT", "FULL"])
+OF_LEFT = ("coalesce", "ifnull", "of USING, the other way round")
+
+
 @pytest.mark.parametrize("name", [*VIEWS, "events", "event_parts"])
-@pytest.mark.parametrize("shape", OF_EITHER)
+@pytest.mark.parametrize(
+    ("how", "shape"),
+    [*product(("RIGHT", "FULL"), OF_EITHER), *product(("LEFT",), OF_LEFT)],
+)
 def test_a_condition_on_either_side_is_asked_of_both(own, fresh, shape, name, how):
     ours, plain = texts(OF_EITHER[shape].format(v=f"{{{name}}}", how=how))
 
