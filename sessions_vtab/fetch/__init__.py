@@ -55,7 +55,7 @@ What a backend writes, in this order:
    ``sender.pause(seconds)``, ``finish_operation(sender, response, look)``.
 
 Inside: `auth`, `call`, `endpoint` are values; `client`, `exchange`,
-`routes`, `connection`, `retry`, `limits` send; `reader` and `turns` read in order;
+`routes`, `connection`, `sockets`, `retry`, `limits` send; `reader` and `turns` read in order;
 `scope`, `cache` share; `sending` writes; `problems` reports.
 
 Settings of a source are a pydantic model: ``endpoint.validated``, ``endpoint.KeyOptions``.

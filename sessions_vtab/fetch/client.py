@@ -36,12 +36,12 @@ from sessions_vtab.errors import (
 from sessions_vtab.fetch.auth import NO_AUTH, Auth, plain, redact
 from sessions_vtab.fetch.cache import TimedCache
 from sessions_vtab.fetch.call import RequestSpec, Response
-from sessions_vtab.fetch.connection import shut
 from sessions_vtab.fetch.endpoint import Endpoint, check_target, origin_of
 from sessions_vtab.fetch.exchange import CONNECT_TIMEOUT, Address, Exchange
 from sessions_vtab.fetch.limits import Clock, RateLimiter
 from sessions_vtab.fetch.problems import acted_unreadably, stopped
 from sessions_vtab.fetch.routes import Routes, Shortcut, end_of_origin, is_plain, open_routes
+from sessions_vtab.fetch.sockets import shut
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -4,12 +4,6 @@ httpcore makes the sockets, and h11 knows the protocol: framing, 1xx responses, 
 What stands between the two is written here: httpcore's own, made for every way to use a connection,
 costs a quarter of the CPU time of a request.
 
-A read timeout begins anew with every byte that arrives, so that a service which sends one now and
-then, headers or a body or 1xx answers without end, would keep a thread for ever. A request runs in
-one thread from its first byte to its last, so the thread knows when it ends. A statement's own
-thread, which sends what it would only wait for, also looks now and then whether the user wants to
-stop.
-
 Bodies are decompressed here, and cut off while they are read once they are too long: httpx
 decompresses a chunk as a whole, and a chunk of 64 KiB can hold 64 MiB of zeros.
 """
@@ -18,131 +12,18 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import h11
 import httpcore
 import httpx
 
-SLICE = 0.05
-"""Seconds between two looks at whether the user wants to stop."""
-
-_running = threading.local()
-
-
-class within:  # noqa: N801  # Read as a word; a generator would cost twice as much.
-    """What this thread does on the network inside the block ends after so many seconds.
-
-    Args:
-        seconds: until then.
-        look: called every 50 ms while it reads or waits for it; raises what ends it.
-    """
-
-    __slots__ = ("_look", "_seconds")
-
-    def __init__(self, seconds: float, look: Callable[[], None] | None = None) -> None:
-        self._seconds = seconds
-        self._look = look
-
-    def __enter__(self) -> None:
-        now = time.monotonic()
-        _running.until, _running.look = now + self._seconds, self._look
-        _running.looks_at = now + SLICE
-
-    def __exit__(self, *_: object) -> None:
-        _running.until = _running.look = None
-
-
-def _left(timeout: float | None, error: type[Exception]) -> float | None:
-    """The shorter of a timeout and what is left of this thread's time."""
-    until = getattr(_running, "until", None)
-    if until is None:
-        return timeout
-    left = float(until - time.monotonic())
-    if left <= 0:
-        raise error
-    return left if timeout is None else min(timeout, left)
-
+from sessions_vtab.fetch.sockets import shut, time_left
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
-
-_Opened: TypeAlias = Callable[[httpcore.NetworkStream], None]
-
-
-class TimedBackend(httpcore.NetworkBackend):
-    """Connections whose every wait ends with the time of the thread that waits.
-
-    Args:
-        inner: makes them.
-        opened: told of each new connection before anything is sent over it, and once more when it
-            speaks TLS, which replaces its socket.
-    """
-
-    def __init__(self, inner: httpcore.NetworkBackend, opened: _Opened) -> None:
-        self._inner = inner
-        self._opened = opened
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        """A connection to a host."""
-        left = _left(timeout, httpcore.ConnectTimeout)
-        inner = self._inner.connect_tcp(host, port, left, local_address, socket_options)
-        return _TimedStream(inner, self._opened)
-
-    def sleep(self, seconds: float) -> None:
-        """Waits."""
-        self._inner.sleep(seconds)
-
-
-class _TimedStream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream, opened: _Opened) -> None:
-        self._inner = inner
-        self._opened = opened
-        opened(self)
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        look = getattr(_running, "look", None)
-        if look is None:
-            return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
-        # Also where there is always something to read: that can go on for the whole time.
-        while True:
-            if time.monotonic() >= _running.looks_at:
-                look()
-                _running.looks_at = time.monotonic() + SLICE
-            left = _left(SLICE, httpcore.ReadTimeout)
-            try:
-                return self._inner.read(max_bytes, left)
-            except httpcore.ReadTimeout:
-                continue
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return _TimedStream(self._inner.start_tls(ssl_context, server_hostname, left), self._opened)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
 
 # Requests and responses
 
@@ -394,20 +275,12 @@ def _whole(response: httpx.Response | Received, most: int) -> bytes:
     plain = encoding in _IDENTITY
     pieces, size = [], 0
     for piece in response.stream if plain else _decompressed(response.stream, encoding):
-        _left(None, httpcore.ReadTimeout)  # The stream of a test's transport does not look.
+        time_left(None, httpcore.ReadTimeout)  # The stream of a test's transport does not look.
         size += len(piece)
         if size > most:
             raise TooLongError
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def shut(connected: socket.socket) -> None:
-    """Ends a connection at once, also for a thread that waits for it."""
-    try:
-        connected.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return
 
 
 def _decompressed(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:

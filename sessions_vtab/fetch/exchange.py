@@ -24,7 +24,6 @@ from sessions_vtab.fetch.connection import (
     Received,
     TooLongError,
     read_body,
-    within,
 )
 from sessions_vtab.fetch.problems import (
     broken,
@@ -36,6 +35,7 @@ from sessions_vtab.fetch.problems import (
     unsendable,
 )
 from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
+from sessions_vtab.fetch.sockets import within
 
 if TYPE_CHECKING:
     from sessions_vtab.fetch.client import Sender

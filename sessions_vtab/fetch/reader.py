@@ -24,9 +24,9 @@ from sessions_vtab.contract.backend import Context
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch.call import RequestSpec, Response, field_of
 from sessions_vtab.fetch.client import Client
-from sessions_vtab.fetch.connection import SLICE
 from sessions_vtab.fetch.problems import stopped
 from sessions_vtab.fetch.scope import PendingRequest, scope_of
+from sessions_vtab.fetch.sockets import SLICE
 from sessions_vtab.fetch.turns import BothEnds, Items, SideBySide
 
 __all__ = ["Items", "Reader"]

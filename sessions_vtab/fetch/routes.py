@@ -23,8 +23,9 @@ from urllib import request as environment
 import httpcore
 import httpx
 
-from sessions_vtab.fetch.connection import DirectConnection, Headers, Received, TimedBackend
+from sessions_vtab.fetch.connection import DirectConnection, Headers, Received
 from sessions_vtab.fetch.endpoint import is_loopback
+from sessions_vtab.fetch.sockets import TimedBackend
 
 P = ParamSpec("P")
 T = TypeVar("T")

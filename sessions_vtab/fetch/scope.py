@@ -21,9 +21,9 @@ from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.cache import CAP, Key, Spool, SpoolPlace, fingerprint
 from sessions_vtab.fetch.call import RequestSpec, Response
 from sessions_vtab.fetch.client import Client, Sender, record
-from sessions_vtab.fetch.connection import SLICE
 from sessions_vtab.fetch.exchange import Address, Exchange
 from sessions_vtab.fetch.problems import stopped
+from sessions_vtab.fetch.sockets import SLICE
 
 _MOST_AHEAD = 3
 """Requests started ahead and not claimed yet, in multiples of those that can be in flight: enough

@@ -38,8 +38,8 @@ from sessions_vtab.errors import (
 from sessions_vtab.fetch.auth import plain
 from sessions_vtab.fetch.call import RequestSpec, Response
 from sessions_vtab.fetch.client import Client, Sender
-from sessions_vtab.fetch.connection import SLICE
 from sessions_vtab.fetch.problems import acted_unreadably, doubtful, stopped, unexpected
+from sessions_vtab.fetch.sockets import SLICE
 
 T = TypeVar("T")
 

@@ -16,8 +16,9 @@ import httpx
 import pytest
 
 from sessions_vtab.errors import StoppedError
-from sessions_vtab.fetch.connection import DirectConnection, TimedBackend, read_body, within
+from sessions_vtab.fetch.connection import DirectConnection, read_body
 from sessions_vtab.fetch.routes import KEEP_ALIVE, Connections
+from sessions_vtab.fetch.sockets import TimedBackend, within
 
 TRUSTED = ssl.create_default_context()
 

@@ -15,8 +15,9 @@ import pytest
 
 from sessions_vtab.errors import ConfigurationError, UnavailableError
 from sessions_vtab.fetch import Client, Endpoint, Reader, RequestSpec
-from sessions_vtab.fetch.connection import DirectConnection, TimedBackend, read_body
+from sessions_vtab.fetch.connection import DirectConnection, read_body
 from sessions_vtab.fetch.routes import KEEP_ALIVE, Connections, Routes, is_plain, open_routes
+from sessions_vtab.fetch.sockets import TimedBackend
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 FAILED = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
