@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from sessions_vtab.emulator import front
-from sessions_vtab.fetch import Clock, connection
+from sessions_vtab.fetch import Clock, sockets
 
 
 class RealClock(Clock):
@@ -81,7 +81,7 @@ def time_of_attempts(patch: pytest.MonkeyPatch) -> Callable[[float], None]:
         nonlocal passed
         passed += seconds
 
-    patch.setattr(connection, "time", SimpleNamespace(monotonic=lambda: passed))
+    patch.setattr(sockets, "time", SimpleNamespace(monotonic=lambda: passed))
     return pass_time
 
 

@@ -23,7 +23,7 @@ from sessions_vtab.contract.predicate import (
 Row: TypeAlias = tuple[Value, ...]
 """SQLite values in the order of ``Table.columns``; None for columns that were not asked for.
 
-Where a scan has no parameters a row may end after the last column that was asked for.
+A row may end after the last column that was asked for.
 """
 
 Page: TypeAlias = Iterable[Row]

@@ -55,7 +55,7 @@ class RowDecoder(Generic[F]):
     Args:
         table: gives the order of columns.
         fields: how each column is built; columns without an entry are NULL.
-        columns: the ones to build; all unless given.
+        columns: the ones to build; all unless given. A row ends after the last of them.
     """
 
     def __init__(
@@ -65,10 +65,12 @@ class RowDecoder(Generic[F]):
         columns: Iterable[str] | None = None,
     ) -> None:
         used = set(table.names if columns is None else columns)
-        self._columns = [
+        made = [
             column_of(fields[name]) if name in used and name in fields else None
             for name in table.names
         ]
+        width = max((at + 1 for at, name in enumerate(table.names) if name in used), default=1)
+        self._columns = made[:width]
 
     def __call__(self, item: Item, frame: F) -> Row:
         """One row."""

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import apsw
 
-from sessions_vtab.contract.model import PLAN_COLUMNS
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.errors import StoppedError
@@ -257,18 +256,22 @@ def _collected(rows: Iterator[Row], outer: int, places: Sequence[int]) -> Iterat
 
 def echoed(rows: Iterable[Row], table: SourceTable, scan: Scan) -> Iterator[Row]:
     """Rows whose parameter columns answer with what was asked, so that SQLite's check holds."""
-    places = [(table.positions[name], value) for name, value in scan.parameters.items()]
-    first, columns = min(places)[0], table.resource.table.columns
-    if PLAN_COLUMNS.union(scan.parameters).issuperset(one.name for one in columns[first:]):
-        # What a join asks for: the last columns are the statement rewriter's. All of it in C.
-        values = tuple(scan.parameters.get(one.name) for one in columns[first:])
-        return map(add, map(itemgetter(slice(first)), rows), repeat(values))
-    return _echoed(rows, places)
+    at, asked = table.positions, scan.parameters
+    places = [(at[name], value) for name, value in asked.items()]
+    first, last = min(places)[0], max(places)[0]
+    if not all(at[name] < first or name in asked for name in scan.columns):
+        return _echoed(rows, places)
+    # What a join asks for: nothing behind the statement rewriter's columns is looked at. All in C.
+    values = tuple([asked.get(one.name) for one in table.resource.table.columns[first : last + 1]])
+    wide = map(add, rows, repeat((None,) * first))
+    return map(add, map(itemgetter(slice(first)), wide), repeat(values))
 
 
 def _echoed(rows: Iterable[Row], places: Sequence[tuple[int, Value]]) -> Iterator[Row]:
+    width = max(places)[0] + 1
     for row in rows:
         values = list(row)
+        values += [None] * (width - len(values))
         for place, value in places:
             values[place] = value
         yield tuple(values)

@@ -109,7 +109,9 @@ class RowsCursor:
         if self._row is None:
             return None
         place, row = self._row
-        return place if column < 0 else row[column]
+        if column < 0:
+            return place
+        return row[column] if column < len(row) else None
 
     def Rowid(self) -> int:
         """The row's place."""

@@ -207,4 +207,18 @@ def test_getters_of_an_item_and_of_a_page_go_together():
 
 def test_only_columns_that_are_used_are_built_and_checked():
     make = RowDecoder(TABLE, {"name": text_of("n"), "size": text_of("s")}, {"name"})
-    assert make.page([{"n": "x", "s": 5}], FRAME)[0][:2] == ("x", None)
+    assert make.page([{"n": "x", "s": 5}], FRAME) == [("x",)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows"),
+    [
+        ({"name"}, [("x",), ("y",)]),
+        ({"size"}, [(None, "1"), (None, "2")]),
+        (set(), [(None,), (None,)]),
+    ],
+    ids=["the first", "a later one", "none"],
+)
+def test_a_row_ends_after_the_last_column_that_is_used(columns, rows):
+    make = RowDecoder(TABLE, {"name": text_of("n"), "size": text_of("s")}, columns)
+    assert make.page([{"n": "x", "s": "1"}, {"n": "y", "s": "2"}], FRAME) == rows

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import zip_longest
 from types import SimpleNamespace
 from typing import Any
 
@@ -90,7 +91,7 @@ class Vertex:
 
     def as_objects(self, table: str, rows: Any) -> list[SimpleNamespace]:
         names = self.backend.resources[table].table.names
-        return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in rows]
+        return [SimpleNamespace(**dict(zip_longest(names, row))) for row in rows]
 
     def write(self, table: str, action: str, key: str | None = None, **values: Any) -> Write:
         self._number = getattr(self, "_number", 0) + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import zip_longest
 
 import pytest
 
@@ -23,7 +24,7 @@ def row_of(table, item, columns=None):
     """The row that a table's declaration makes of an item, by column."""
     resource = BACKEND.resources[table]
     row = RowDecoder(resource.table, resource.decoder.columns, columns)(item, FRAME)
-    return dict(zip(resource.table.names, row, strict=True))
+    return dict(zip_longest(resource.table.names, row))
 
 
 def parts_of(item):
