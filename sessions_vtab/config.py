@@ -35,10 +35,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from sessions_vtab import registry
 from sessions_vtab.contract.backend import Backend, Source
@@ -70,8 +70,7 @@ _TOP_LEVEL: Final = ("default", "init", "audit", "views", "extension", "sources"
 _OTHERS_MAY_WRITE: Final = 0o002
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(NamedTuple):
     """What a connection is made of.
 
     Attributes:
@@ -86,7 +85,7 @@ class Configuration:
 
     sources: Mapping[str, Source]
     default: str
-    views: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    views: Mapping[str, str] = MappingProxyType({})
     init: tuple[str, ...] = ()
     audit: str | None = None
     file: str = ""

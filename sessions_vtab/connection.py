@@ -342,7 +342,7 @@ def connect(
     """
     configuration = load(url, sources, default, config)
     if audit is not None:
-        configuration = replace(configuration, audit=os.fspath(audit))
+        configuration = configuration._replace(audit=os.fspath(audit))
     return Connection(configuration, read_only=read_only, dry_run=dry_run, progress=progress)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 FIRST: Final = 1.0
 """Seconds after which a statement takes long enough to say how far it is."""
@@ -18,8 +17,7 @@ _LONG: Final = 10.0
 """Seconds in all from which on an estimate of what is left is of use."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How far a statement is; as text, one line for people.
 
     Attributes:

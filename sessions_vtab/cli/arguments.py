@@ -6,7 +6,6 @@ import argparse
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -169,8 +168,7 @@ def _output(note: str = "") -> Iterator[Option]:
     yield _PARAMETERS
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command.
 
     Attributes:

@@ -11,11 +11,10 @@ import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from itertools import chain, islice
 from math import ceil, inf
 from types import MappingProxyType
-from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from sessions_vtab.contract.predicate import Op
 
@@ -153,8 +152,7 @@ _SAMPLE: Final = 1_000
 _BREAKS: Final = MappingProxyType({ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"})
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """How rows are written; every format takes from it what concerns it.
 
     Attributes:
@@ -199,12 +197,11 @@ def style_for(stream: IO[str], style: Style, margin: int = 0) -> Style:
     try:
         "╭─│…".encode(getattr(stream, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
-        return replace(style, room=room, unicode=False)
-    return replace(style, room=room)
+        return style._replace(room=room, unicode=False)
+    return style._replace(room=room)
 
 
-@dataclass(frozen=True, slots=True)
-class TableFrame:
+class TableFrame(NamedTuple):
     """The lines of a table.
 
     Attributes:

@@ -15,8 +15,7 @@ that can be seen there begins with ``_row_``: so every name in the condition mea
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from sessions_vtab.contract.backend import Backend
 from sessions_vtab.contract.model import Column, ColumnType, quoted
@@ -25,8 +24,7 @@ _TEXT, _INTEGER = ColumnType.TEXT, ColumnType.INTEGER
 _TIME, _JSON = ColumnType.TIME, ColumnType.JSON
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """A view that every source has whose tables have the columns.
 
     Attributes:
@@ -83,7 +81,7 @@ def views_for(tables: Mapping[str, Sequence[Column]]) -> tuple[View, ...]:
     """The views that can be made over tables, given as names with all their columns."""
     names = {table: {column.name for column in columns} for table, columns in tables.items()}
     return tuple(
-        replace(view, columns=tuple(one for one in tables[view.like] if not one.hidden))
+        view._replace(columns=tuple(one for one in tables[view.like] if not one.hidden))
         if view.like
         else view
         for view in VIEWS

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Op, Value
 from sessions_vtab.errors import UnsupportedError
@@ -53,8 +53,7 @@ class Filter:
     by_order: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Within:
+class Within(NamedTuple):
     """The list that holds what a read by key finds.
 
     Attributes:
@@ -170,8 +169,7 @@ class Writes:
         raise UnsupportedError(" ".join(filter(None, (what, hint, "Nothing was written."))))
 
 
-@dataclass(frozen=True, slots=True)
-class HiddenRows:
+class HiddenRows(NamedTuple):
     """Rows that come only to a statement that asks for them.
 
     Attributes:
@@ -184,8 +182,7 @@ class HiddenRows:
     parameter: str
 
 
-@dataclass(frozen=True, slots=True)
-class ValueForm:
+class ValueForm(NamedTuple):
     """What every value of a column looks like.
 
     Attributes:

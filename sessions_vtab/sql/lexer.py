@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -99,8 +98,7 @@ def name_of(token: Token) -> str:
     return token.text
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """One statement of a script.
 
     Attributes:
@@ -141,8 +139,7 @@ def split(script: str, complete: Callable[[str], bool] | None = None) -> Iterato
         yield Statement(script[first.start : last], line, first.start)
 
 
-@dataclass(frozen=True, slots=True)
-class StatementKind:
+class StatementKind(NamedTuple):
     """What kind of statement this is, read from its keywords.
 
     Attributes:

@@ -21,8 +21,7 @@ if TYPE_CHECKING:  # Many statements do not need it.
     from sessions_vtab.sql.derived import Derived
 
 
-@dataclass(frozen=True, slots=True)
-class OurTable:
+class OurTable(NamedTuple):
     """A virtual table of ours, as a statement may name it.
 
     Attributes:
@@ -55,8 +54,7 @@ class OurTable:
         return frozenset(key for path in paths for key in path.keys if key not in every)
 
 
-@dataclass(frozen=True, slots=True)
-class OurView:
+class OurView(NamedTuple):
     """A view of ours, as a statement may name it.
 
     Attributes:

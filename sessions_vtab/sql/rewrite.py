@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sessions_vtab.contract import times
 from sessions_vtab.sql.lexer import StatementKind, TokenKind, classify, name_of, tokenize
@@ -27,8 +26,7 @@ if TYPE_CHECKING:  # Most of them are needed only by statements that concern us.
     from sessions_vtab.sql.targets import Conflict, Target
 
 
-@dataclass(frozen=True, slots=True)
-class Rewritten:
+class Rewritten(NamedTuple):
     """One statement, ready to be executed.
 
     Attributes:
@@ -54,7 +52,7 @@ class Rewritten:
     kind: StatementKind
     numbering: Numbering
     parameters: int
-    plans: Mapping[str, PlanArgument] = field(default_factory=lambda: MappingProxyType({}))
+    plans: Mapping[str, PlanArgument] = MappingProxyType({})
     pushed: frozenset[int] = frozenset()
     times: tuple[TimeOperand, ...] = ()
     target: Target | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 
@@ -14,8 +14,7 @@ _CLAUSES = frozenset(("FROM", "WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LI
 _COMPOUND = frozenset(("UNION", "INTERSECT", "EXCEPT"))
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """One SELECT without its neighbours in a compound.
 
     Attributes:

@@ -9,7 +9,7 @@ one of several alternatives, matches no row, as SQL has it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -134,7 +134,7 @@ class Splicer:
         )
         inner = splicer.rewritten(acts=acts, ours=True)
         timed = tuple(dict.fromkeys((*found.times, *inner.times)))
-        return replace(found, text=inner.text, plans=inner.plans, pushed=inner.pushed, times=timed)
+        return found._replace(text=inner.text, plans=inner.plans, pushed=inner.pushed, times=timed)
 
     def _parsed(self) -> ParsedStatement | None:
         """The statement as sqlglot reads it, once; None if it cannot."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.lexer import Edit, StatementKind, Token, TokenKind, insert, name_of
@@ -12,8 +12,7 @@ from sessions_vtab.sql.shapes import commas, find
 _NAMES = frozenset((TokenKind.WORD, TokenKind.QUOTED, TokenKind.STRING))
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """The table a statement changes.
 
     Attributes:
@@ -93,8 +92,7 @@ def creates_table(tokens: Sequence[Token], kind: StatementKind) -> bool:
     return words[:1] == ["TABLE"] or (words[:1] in (["TEMP"], ["TEMPORARY"]) and "TABLE" in words)
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(NamedTuple):
     """What is to happen to a row that exists already.
 
     Attributes:

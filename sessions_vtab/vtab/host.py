@@ -8,7 +8,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import apsw
 
@@ -42,8 +42,7 @@ if TYPE_CHECKING:  # They load the planner.
 _NOT_THERE: Final = re.compile(r"no such table: (\w+)\..*|unknown database (\w+)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenSource:
+class OpenSource(NamedTuple):
     """A source in use: its settings and the backend made from them."""
 
     settings: Source

@@ -34,8 +34,7 @@ _ROWS_IN_MEMORY: Final = 50_000
 _BYTES_IN_MEMORY: Final = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedWrite:
+class QueuedWrite(NamedTuple):
     """A queued row without its values, which may be on disk.
 
     Attributes:
@@ -187,8 +186,7 @@ def changed(
     return None if any(name in values for name in columns) else tuple(known)
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """The rows of a table that wait to be sent.
 
     Attributes:

@@ -48,8 +48,7 @@ _FANNING = Capability(
     )
 )
 FANNING = {
-    "sessions": replace(
-        TABLES["sessions"],
+    "sessions": TABLES["sessions"]._replace(
         table=replace(TABLES["sessions"].table, templates={"name": _SESSION}),
     ),
     **{

@@ -291,7 +291,7 @@ class AdkResource(LocalResource):
     """One table."""
 
     def __init__(self, relation: StoreTable, store: AdkStore) -> None:
-        super().__init__(replace(relation, writes=_WRITES), store)
+        super().__init__(relation._replace(writes=_WRITES), store)
         absent = ABSENT.get(self.table.name, frozenset())
         self.capability = replace(self.capability, absent=absent)
         self._file = store

@@ -122,7 +122,7 @@ def relations(
     stored = _document(layout) if layout.schema else _fields(layout)
     made = (_sessions(layout), _events(stored), _parts(stored))
     return {
-        one.table.name: replace(one, alive=_within(owner, scopes or {}))
+        one.table.name: one._replace(alive=_within(owner, scopes or {}))
         for one, owner in zip(made, ("s", "e", "e"), strict=True)
     }
 

@@ -10,9 +10,8 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import apsw
 
@@ -120,8 +119,7 @@ def network_file_system(path: Path, mounts: str | None = None) -> str | None:
 _CACHE_KIB: Final = 32_768
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(NamedTuple):
     """How one file is opened.
 
     Attributes:

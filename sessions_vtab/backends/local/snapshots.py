@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import apsw
 
@@ -48,8 +48,7 @@ _ADDED: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """A snapshot's file.
 
     Attributes:
@@ -118,7 +117,7 @@ def _read(connection: apsw.Connection, path: str) -> Snapshot:
     }
     stored = relations["events"].table.names if "events" in relations else ()
     if "event_parts" not in relations and "content" in stored:
-        relations["event_parts"] = replace(derived_parts(stored), writes=_WRITES)
+        relations["event_parts"] = derived_parts(stored)._replace(writes=_WRITES)
     return Snapshot(f"snapshot of {source} ({backend}), {finished} UTC", relations)
 
 

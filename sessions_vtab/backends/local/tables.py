@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from sessions_vtab.backends.local.checks import event_name, id_of
 from sessions_vtab.backends.local.ddl import expressions, part_columns, parts_of
@@ -27,8 +27,7 @@ NOW: Final = "?1"
 """The parameter for the current time as canonical text; it is always the first one."""
 
 
-@dataclass(frozen=True)
-class StoreTable:
+class StoreTable(NamedTuple):
     """How a table is read.
 
     Attributes:
@@ -55,14 +54,14 @@ class StoreTable:
     expressions: Mapping[str, str]
     alias: str
     alive: str = ""
-    unless: Mapping[frozenset[str], str] = field(default_factory=dict)
+    unless: Mapping[frozenset[str], str] = MappingProxyType({})
     tie: str = ""
-    same_as: Mapping[str, tuple[str | tuple[str, ...], Callable[[str], str | None]]] = field(
-        default_factory=dict
+    same_as: Mapping[str, tuple[str | tuple[str, ...], Callable[[str], str | None]]] = (
+        MappingProxyType({})
     )
     lookups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     composed: Callable[..., str] | None = None
-    writes: Writes = field(default_factory=Writes)
+    writes: Writes = Writes()
 
     def expression(self, column: str) -> str:
         """Returns the SQL of a column."""
@@ -216,8 +215,7 @@ def derived_parts(stored: Collection[str]) -> StoreTable:
     """
     source = f"events e JOIN ({parts_of('d', 'rowid', 'events d')}) p ON p.event = e.rowid"
     missing = {name: _NOTHING for name in _OF_EVENT if name not in stored}
-    return replace(
-        _EVENT_PARTS,
+    return _EVENT_PARTS._replace(
         source=source,
         expressions={**_EVENT_PARTS.expressions, **missing},
         alive="",
