@@ -112,17 +112,20 @@ def delays_last(patch: pytest.MonkeyPatch, after: int = 0) -> Callable[[], None]
     Returns:
         Lets those that are held back go, and all others.
     """
-    ended, loops, seen = asyncio.Event(), set[asyncio.AbstractEventLoop](), 0
+    ended, loops, seen = asyncio.Event(), list[asyncio.AbstractEventLoop](), 0
+    gone = threading.Event()
 
     async def sleep(seconds: float) -> None:
         nonlocal seen
         seen += bool(seconds)
         if seconds and seen > after:
-            loops.add(asyncio.get_running_loop())
-            await ended.wait()
+            loops.append(asyncio.get_running_loop())
+            if not gone.is_set():  # Asked after it can be told.
+                await ended.wait()
 
     def go() -> None:
-        for loop in loops:
+        gone.set()
+        for loop in list(loops):
             loop.call_soon_threadsafe(ended.set)
 
     sleep_by(patch, sleep)

@@ -11,6 +11,8 @@ import sessions_vtab
 from sessions_vtab import progress as module
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.progress import Progress, ProgressWatch, ipython_line
+from tests.clocks import delays_last
+from tests.waiting import once
 
 
 @pytest.mark.parametrize(
@@ -53,9 +55,13 @@ def test_a_callback_hears_of_a_statement_that_waits(monkeypatch):
     monkeypatch.setattr(module, "EVERY", 0.0)
     told: list[Progress] = []
     with running() as emulator:
-        emulator.control.delay(0.2)
+        go = delays_last(monkeypatch)
+        emulator.control.delay(1)
         url = f"vertex://demo/us-central1/42?base_url={emulator.url}"
-        with sessions_vtab.connect(url, progress=told.append) as connection:
+        with (
+            sessions_vtab.connect(url, progress=told.append) as connection,
+            once(lambda: told, go),
+        ):
             connection.execute("SELECT user_id FROM sessions LIMIT 1").fetchall()
 
     assert told

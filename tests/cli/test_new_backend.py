@@ -27,7 +27,7 @@ def test_the_package_of_a_new_backend_passes_its_own_test(cli, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=280,
     )
     assert run.returncode == 0, run.stdout
     assert "3 passed" in run.stdout

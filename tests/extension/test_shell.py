@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.clocks import delays_last
 from tests.waiting import wait_for
 
 SHELL = shutil.which("sqlite3") or ""
@@ -101,12 +102,13 @@ def test_the_start_up_file_and_the_command_may_both_load(
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="the terminal's device differs")
 def test_control_c_stops_the_statement_and_not_the_process(
-    both: SimpleNamespace, library: Path
+    both: SimpleNamespace, library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import pty  # noqa: PLC0415  # Not on Windows.
 
     both.emulator.control.reset()
-    both.emulator.control.delay(0.3)
+    go = delays_last(monkeypatch, after=2)
+    both.emulator.control.delay(1)
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(SHELL, [SHELL, "-cmd", f".load {library}", ":memory:"])
@@ -137,6 +139,7 @@ def test_control_c_stops_the_statement_and_not_the_process(
     type_("\x03")
     see("interrupted")
     both.emulator.control.delay(0)
+    go()
     asked = len(both.emulator.control.requests())
     type_("SELECT 'process ' || pid FROM sessions_vtab_info();\n")
     see(first)

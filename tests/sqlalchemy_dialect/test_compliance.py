@@ -26,7 +26,7 @@ def test_the_suite_passes() -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join((".", *sys.path)), "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
 

@@ -25,7 +25,7 @@ FILES = ("2.13.0_sqlite_utc", "1.17.0_db_utc")
 PATHS = list(paths_of(backend_class("adk").open(Source("adk", "adk", "none.db")).resources))
 CHOSEN = SHAPES if FULL else SHAPES[::12]
 
-pytestmark = pytest.mark.timeout(3_600 if FULL else 120)
+pytestmark = pytest.mark.timeout(3_600 if FULL else 300)
 
 
 @pytest.fixture(scope="module")

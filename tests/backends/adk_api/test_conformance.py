@@ -92,7 +92,7 @@ class Server:
         return httpx.Response(200, json=found)
 
 
-@pytest.mark.timeout(3_600 if FULL else 120)
+@pytest.mark.timeout(3_600 if FULL else 300)
 def test_the_declaration_says_what_the_server_does() -> None:
     most, samples = None if FULL else 2, {"sessions": SAMPLE}
     with connected("adk_api", Server(), location="desk/ann") as connection:

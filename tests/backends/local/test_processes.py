@@ -54,7 +54,7 @@ def test_writers_at_once_lose_nothing(open_store, path):
     open_store().create("shared")
     processes = [writer(path, f"p{number}", 15, 10) for number in range(3)]
     for process in processes:
-        process.communicate(timeout=100)
+        process.communicate(timeout=280)
         assert process.returncode == 0
     store = open_store()
     assert len(store.rows("sessions")) == 4

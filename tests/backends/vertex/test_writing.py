@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 
 import pytest
 
@@ -17,6 +16,8 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
 )
 from tests.backends.vertex.conftest import FAILED, NOT_SENT, SENT, UNKNOWN, methods, row_of, session
+from tests.clocks import delays_last
+from tests.waiting import once
 
 pytestmark = pytest.mark.usefixtures("no_seed")
 
@@ -331,14 +332,18 @@ def test_a_dry_run_shows_the_call_and_sends_nothing(vertex):
     assert vertex.requests() == []
 
 
-def test_an_interrupt_leaves_the_rest_unsent(vertex):
-    vertex.control.delay(0.1)
+def test_an_interrupt_leaves_the_rest_unsent(vertex, monkeypatch):
+    go = delays_last(monkeypatch)
+    vertex.control.delay(1)
+
+    def stop():
+        vertex.context.stop = True
+        go()
+
     writes = [vertex.write("sessions", "insert", user_id="u", returning=False) for _ in range(400)]
-    timer = threading.Timer(0.15, lambda: setattr(vertex.context, "stop", True))
-    timer.start()
-    states = [outcome.state for outcome in vertex.send(*writes)]
+    with once(lambda: vertex.control.log()["total"] == 16, stop):
+        states = [outcome.state for outcome in vertex.send(*writes)]
     vertex.control.delay(0)
-    timer.join()
     assert states.count(SENT) == methods(vertex).count("POST") < 400
     assert set(states) == {SENT, NOT_SENT}
 

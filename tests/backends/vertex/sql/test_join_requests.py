@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import pytest
+
+from tests.clocks import sleep_by
 
 JOINS = [
     "SELECT count(*) FROM sessions s JOIN events e USING (session_id) WHERE s.user_id = 'ann'",
@@ -50,10 +55,27 @@ def test_the_events_of_a_session_that_a_condition_leaves_out_are_not_read(db, jo
 
 class TestAJoinKeepsThePoolFull:
     @pytest.fixture
-    def events(self, db) -> dict[str, dict[str, float]]:
-        """The log entries of the events lists, in a join with more than one page of sessions."""
+    def events(self, db, monkeypatch) -> dict[str, dict[str, float]]:
+        """The log entries of the events lists, in a join with more than one page of sessions.
+
+        The first sixteen are answered together, and the hundredth when there is one more: so no
+        thread that gets no turn is overtaken by many others.
+        """
+        seen, reached = 0, {16: asyncio.Event(), 101: asyncio.Event()}
+
+        async def sleep(seconds: float) -> None:
+            nonlocal seen
+            seen += bool(seconds)
+            for number, event in reached.items():
+                if seen >= number:
+                    event.set()
+            if seconds and (seen <= 16 or seen == 100):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(reached[16 if seen <= 16 else 101].wait(), 20)
+
+        sleep_by(monkeypatch, sleep)
         db.fill(130, 1)
-        db.control.delay(0.02)
+        db.control.fault("delay", path="/events$", seconds=1, count=None)
         db.ask("SELECT count(*) FROM sessions s JOIN events e USING (session_id)")
         asked = [entry for entry in db.log if entry["path"].endswith("/events")]
         return {entry["path"].split("/")[-2]: entry for entry in asked}
