@@ -38,7 +38,7 @@ extern char **environ;
 #define HEAD 8
 #define TICK_MS 100         /* how often a waiting host looks whether it was stopped */
 #define PATIENCE_MS 2000    /* how long the process may take to answer a statement that was */
-#define BURIAL_MS 100       /* how long the end of the process may take once its socket is closed */
+#define BURIAL_MS 2000      /* how long the end of the process may take once its socket is closed */
 #define LARGEST (1u << 30)  /* bytes of an answer */
 
 /* ---- Texts and bytes ---------------------------------------------------------------------- */
