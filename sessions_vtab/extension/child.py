@@ -122,6 +122,7 @@ class HostSession:
         self._connection = HostedConnection(stopped)
         self._statements = HostedStatements()
         self._served: Tables | None = None
+        self._version = 0
         self._scans = Scans([])
         self._requests: dict[bytes, Callable[..., Any]] = {
             b"H": self._hello,
@@ -159,12 +160,13 @@ class HostSession:
 
     # The connection.
 
-    def _hello(self, protocol: int, _version: int, _pid: int) -> tuple[Any, ...]:
+    def _hello(self, protocol: int, version: int, _pid: int) -> tuple[Any, ...]:
         if protocol != PROTOCOL:
             raise SessionsError(
                 f"The extension speaks protocol {protocol}, and sessions_vtab"
                 f" {sessions_vtab.__version__} speaks {PROTOCOL}. Install them together."
             )
+        self._version = version
         self._served = tables = Tables(self._connection, self._statements)
         self._scans = Scans(tables.host.cursors)
         return sessions_vtab.__version__, tables.entries
@@ -197,7 +199,7 @@ class HostSession:
         used: int,
     ) -> tuple[Any, ...] | None:
         entry = self._tables[number]
-        info = Offered(constraints, order, distinct, used & _USED)
+        info = Offered(constraints, order, distinct, used & _USED, self._version)
         if isinstance(entry.table, FunctionTable):
             return info.answer() if entry.table.BestIndexObject(info) else None
         planned = entry.table.planned(info)

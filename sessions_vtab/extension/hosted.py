@@ -251,6 +251,13 @@ class HostedStatements:
 Constraint: TypeAlias = tuple[int, int, int, int, str | None, Any]
 """Column, operator, usable, is an IN, collation and right-hand side."""
 
+_MISPLACES_BEFORE: Final = 3_051_000
+_MISPLACED: Final = range(
+    apsw.SQLITE_INDEX_CONSTRAINT_MATCH, apsw.SQLITE_INDEX_CONSTRAINT_ISNOTNULL + 1
+)
+"""MATCH, LIKE, GLOB, REGEXP, <>, IS NOT, NOT NULL. Before 3.51 SQLite offers them to the left table
+of a LEFT JOIN, too, when they stand in its ON, and rows that do not meet them would be lost."""
+
 
 class Offered:
     """``vtab.best_index.IndexInfo`` over what the extension said.
@@ -260,6 +267,7 @@ class Offered:
         order: column and whether it descends, for each term.
         distinct: ``sqlite3_vtab_distinct()``; 0 where SQLite is older than 3.38.
         used: a bit for each column; the 64th stands for all that follow.
+        version: ``sqlite3_libversion_number()`` of the host.
     """
 
     idxStr: str | None = ""  # noqa: N815  # SQLite's names.
@@ -274,8 +282,10 @@ class Offered:
         order: Sequence[tuple[int, int]],
         distinct: int,
         used: int,
+        version: int,
     ) -> None:
         self._constraints = constraints
+        self._misplaced = _MISPLACED if version < _MISPLACES_BEFORE else range(0)
         self._order = order
         self.nConstraint, self.nOrderBy = len(constraints), len(order)
         self.distinct = distinct
@@ -289,7 +299,8 @@ class Offered:
         return self._constraints[which][1]
 
     def get_aConstraint_usable(self, which: int, /) -> bool:  # noqa: D102, N802
-        return bool(self._constraints[which][2])
+        _, op, usable, *_ = self._constraints[which]
+        return bool(usable) and op not in self._misplaced
 
     def get_aConstraintUsage_in(self, which: int, /) -> bool:  # noqa: D102, N802
         return bool(self._constraints[which][3])

@@ -41,6 +41,33 @@ def test_rows_of_a_multi_index_or_are_told_apart(db: Any, where: str) -> None:
     assert counts[1]
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "labels LIKE 'x'",
+        "display_name GLOB NULL",
+        "user_id <> 'u1'",
+        "user_id IS NOT 'u1'",
+        "display_name IS NOT NULL",
+        "user_id IS 'u1'",
+        "user_id = 'u1'",
+    ],
+)
+@pytest.mark.parametrize("source", ["local", "prod"])
+def test_a_condition_of_on_takes_no_row_of_the_left_table(
+    db: Any, both: SimpleNamespace, source: str, condition: str
+) -> None:
+    """Before 3.51 SQLite offers it to the left table as if it stood in WHERE."""
+    db.execute(ROWS)
+    db.execute(f"CREATE TEMP TABLE copy AS SELECT * FROM {source}.sessions")
+    select = "SELECT a.session_id, n.k FROM {} a LEFT JOIN (SELECT 1 AS k) n ON a.{} ORDER BY 1"
+
+    expected = db.execute(select.format("copy", condition)).fetchall()
+
+    assert db.execute(select.format(f"{source}.sessions", condition)).fetchall() == expected
+    assert len(expected) > 1
+
+
 def test_a_statement_at_the_address_of_another_is_another(db: Any, both: SimpleNamespace) -> None:
     """What was remembered for one run answered the next: a row that existed was not found."""
     select = "SELECT count(*) FROM prod.sessions WHERE session_id = 'trap'"
