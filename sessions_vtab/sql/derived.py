@@ -125,7 +125,7 @@ def _columns(select: exp.Select, scope: Scope, catalog: Catalog) -> Iterator[tup
             yield place, inner
 
 
-def outputs_of(select: exp.Select, scope: Scope) -> list[tuple[str, exp.Expression | None]]:
+def outputs_of(select: exp.Expression, scope: Scope) -> list[tuple[str, exp.Expression | None]]:
     """Name and expression of each result column; of a star, its columns."""
     found: list[tuple[str, exp.Expression | None]] = []
     for part in select.expressions:

@@ -11,7 +11,8 @@ condition of the statement implies such a one, that is written beside it:
   (e.session_id IN k OR e.session_id = 'z')``;
 * ``FROM sessions s WHERE s.user_id = 'ann' AND s.session_id IN (SELECT e.session_id FROM events
   e)`` wants no other events than those of ``s``: its subquery gets ``WHERE e.session_id IN (SELECT
-  s.session_id FROM sessions s WHERE s.user_id = 'ann')``. So does the right side of EXCEPT.
+  s.session_id FROM sessions s WHERE s.user_id = 'ann')``. So does the right side of EXCEPT, and of
+  INTERSECT whichever side reads more.
 
 What is implied is true wherever its condition is, so no row comes or goes. That is also so in
 UPDATE and DELETE: the same rows change.
@@ -45,7 +46,7 @@ from sessions_vtab.sql.semi_joins import is_narrowed, wanted_of
 from sessions_vtab.sql.shapes import Span
 from sessions_vtab.sql.walk import On
 
-_Compared = tuple[SelectTerms, Sequence[exp.Expression]]
+_Compared = tuple[SelectTerms, Sequence[exp.Expression | None]]
 """A SELECT, and what is compared with the rows of a query for each of its own."""
 
 _OfSubqueries = dict[int, Mapping[Item, str]]
@@ -95,11 +96,19 @@ class ImpliedWalk(TermsWalk):
                 yield Edit(token.start, token.end, f"(SELECT * FROM {token.text})")
 
     def _of_compound(self, node: exp.Select, found: SelectTerms) -> None:
-        """What the left side of EXCEPT or INTERSECT says about its right side."""
-        left = [self.visited.get(id(one)) for one in _left_of(node)]
-        compared = [(one, one.node.expressions) for one in left if one is not None]
-        if compared and len(compared) == len(left):
-            self.edits += _of_members(None, compared, node, found)
+        """What the left side of EXCEPT or INTERSECT says about its right side, or that about it."""
+        selects = _left_of(node)
+        left = [one for one in (self.visited.get(id(part)) for part in selects) if one is not None]
+        compared = [(one, _results(one)) for one in left]
+        whole = bool(left) and len(left) == len(selects)
+        told = _of_members(None, compared, found) if whole else None
+        self.edits += told or ()
+        compound = node.parent
+        if told is None and isinstance(compound, exp.Intersect):
+            # All are compared as the first of them says.
+            alike = found.repeats.compares_as_text(compound.this)
+            for one in left if alike else ():
+                self.edits += _of_members(None, [(found, _results(found))], one) or ()
 
     def _of_operand(self, node: exp.Select, found: SelectTerms) -> None:
         """What the SELECT around a subquery says about it, or the subquery about that."""
@@ -112,7 +121,7 @@ class ImpliedWalk(TermsWalk):
             row = (
                 operand.this.expressions if isinstance(operand.this, exp.Tuple) else [operand.this]
             )
-            self.edits += _of_members(operand, [(outer, row)], node, found)
+            self.edits += _of_members(operand, [(outer, row)], found) or ()
         elif not (_is_lumped(node) or node.args.get("with_")):
             self.of_subqueries[id(operand)] = dict(_of_existence(operand, node, found, outer))
 
@@ -147,6 +156,14 @@ def _left_of(query: exp.Select) -> list[exp.Expr]:
         else:
             found.append(part)
     return found
+
+
+def _results(select: SelectTerms) -> Sequence[exp.Expression | None]:
+    """The columns of a SELECT, each at its place; None for what is not one."""
+    known = all(item.visible is not None for item in select.scope.items)
+    if not known and any(one.find(exp.Star) for one in select.node.expressions):
+        return ()
+    return [column for _, column in outputs_of(select.node, select.scope)]
 
 
 def _is_lumped(query: exp.Expression) -> bool:
@@ -276,23 +293,28 @@ def _compared(operand: exp.Expression, query: exp.Select, inner: SelectTerms) ->
 
 
 def _of_members(
-    operand: exp.In | None, compared: Sequence[_Compared], query: exp.Select, inner: SelectTerms
-) -> Iterator[Edit]:
-    """What is implied for the subquery of IN, or for the right side of EXCEPT.
+    operand: exp.In | None, compared: Sequence[_Compared], inner: SelectTerms
+) -> list[Edit] | None:
+    """What is implied for the subquery of IN, or for a side of EXCEPT or INTERSECT.
 
     Args:
         operand: IN; None for EXCEPT and INTERSECT, to which NULLs are equal.
         compared: what is compared with the rows of the query, of each SELECT of a compound.
-        query: the query.
-        inner: its conditions.
+        inner: the query.
+
+    Returns:
+        What says so, nothing if that is said already; None if nothing is implied.
     """
-    derived = passed_on(query, inner.scope, inner.catalog)
+    query = inner.node
+    derived = (
+        passed_on(query, inner.scope, inner.catalog) if isinstance(query, exp.Select) else None
+    )
     if derived is None:
-        return
+        return None
     pseudo = Item(None, body=query, derived=derived)
     for place, (name, column) in enumerate(outputs_of(query, inner.scope)):
         key = derived.columns.get(name)
-        mine = None if key is None or column is None else _side(inner, column)
+        mine = None if key is None else _side(inner, column)
         others = [_side(outer, row[place]) for outer, row in compared if place < len(row)]
         sides = [(one, other) for (one, _), other in zip(compared, others, strict=False) if other]
         if mine is None or len(sides) < len(compared) or not _is_worth_it(inner, mine):
@@ -303,8 +325,8 @@ def _of_members(
         queries = [] if implied else [_wanted(outer, other, pseudo, name) for outer, other in sides]
         if implied or all(queries):
             said = f"{implied} = {key}" if implied else f"{key} IN ({' UNION ALL '.join(queries)})"
-            yield from derived.edits(inner.source, [said])
-            return
+            return list(derived.edits(inner.source, [said]))
+    return None
 
 
 def _wanted(outer: SelectTerms, other: Side, pseudo: Item, name: str) -> str:
@@ -339,9 +361,9 @@ def _row_by_row(outer: SelectTerms, other: Side, inner: SelectTerms) -> str:
     return other[0].outside(other[1])
 
 
-def _side(select: SelectTerms, node: exp.Expression) -> Side | None:
+def _side(select: SelectTerms, node: exp.Expression | None) -> Side | None:
     """A column of a SELECT, also with an alias, and its item."""
-    column = node.unalias()
+    column = None if node is None else node.unalias()
     if not isinstance(column, exp.Column):
         return None
     refers = references(select.scope, column, select.catalog)

@@ -95,6 +95,15 @@ AS_THEY_ARE = [
     "SELECT session_id FROM {sessions} UNION SELECT NULL EXCEPT SELECT session_id FROM {events}",
     "SELECT NULL UNION SELECT id FROM temp.keys INTERSECT SELECT session_id FROM {events}",
     (
+        "SELECT '' COLLATE NOCASE UNION ALL SELECT session_id FROM {events}"
+        " INTERSECT SELECT id FROM (SELECT upper(id) AS id FROM temp.keys)"
+    ),
+    (
+        "SELECT e.session_id FROM {sessions} s LEFT JOIN {events} e ON e.session_id = s.session_id"
+        " AND e.author = 'x' INTERSECT SELECT s.session_id FROM temp.keys k LEFT JOIN {sessions} s"
+        " ON s.session_id = k.id AND s.user_id = 'x'"
+    ),
+    (
         "WITH w AS (SELECT session_id FROM {events}) SELECT id FROM temp.keys"
         " WHERE id NOT IN w OR NULL NOT IN w"
     ),

@@ -93,6 +93,30 @@ IMPLIED = {
         "SELECT name, session_id AS id FROM {{sessions}} WHERE user_id = 'ann' INTERSECT"
         " SELECT session_name, session_id FROM {v} EXCEPT SELECT name, 'x' FROM {{events}}"
     ),
+    "INTERSECT, the left of it": (
+        "SELECT session_name, session_id AS id FROM {v} WHERE session_id > '5' INTERSECT"
+        " SELECT name, session_id FROM {{sessions}} WHERE user_id = 'ann'"
+    ),
+    "INTERSECT, all on the left of it": (
+        "SELECT session_id FROM {{tool_calls}} UNION SELECT session_id FROM {v} EXCEPT"
+        " SELECT session_id FROM {{events}} WHERE author = 'x' INTERSECT " + OF_A_USER
+    ),
+    "INTERSECT, the left of a join": (
+        "SELECT session_id FROM {v} INTERSECT SELECT e.session_id FROM {{sessions}} s"
+        " JOIN {{events}} e ON e.session_id = s.session_id WHERE s.user_id = 'ann'"
+    ),
+    "INTERSECT, of a star": (
+        "SELECT k.*, k.kind FROM (SELECT kind, id, kind AS k FROM temp.keys) k"
+        " INTERSECT SELECT 'new', session_id, 'new', 'new' FROM {v}"
+    ),
+    "INTERSECT, with a star": (
+        "SELECT 'new', session_id, 'new', 'new' FROM {v} INTERSECT"
+        " SELECT k.*, k.kind FROM (SELECT kind, id, kind AS k FROM temp.keys) k"
+    ),
+    "EXCEPT of a star": (
+        "SELECT k.*, k.kind FROM (SELECT kind, id, kind AS k FROM temp.keys) k"
+        " EXCEPT SELECT 'new', session_id, 'new', 'new' FROM {v}"
+    ),
     "NATURAL JOIN": "SELECT session_name FROM (" + OF_A_USER + ") NATURAL JOIN {v}",
     "NATURAL LEFT JOIN": (
         "WITH mine AS (" + OF_A_USER + ") SELECT session_name FROM mine NATURAL LEFT JOIN {v}"
