@@ -453,6 +453,18 @@ def test_a_key_lookup_costs_less_than_a_list_and_a_condition_less_than_none() ->
     assert costs == sorted(set(costs))
 
 
+def test_a_filter_makes_a_list_cheaper_but_not_a_fan_out() -> None:
+    paths = [replace(LIST, page_cap=100), replace(LIST, page_cap=100, fans_out=True)]
+
+    costs = [
+        _plan(*constraints, capability=Capability((path,), rows=1_000))[1].cost
+        for path in paths
+        for constraints in ([], [eq("user_id", "ann")])
+    ]
+
+    assert costs[1] < costs[0] == costs[2] == costs[3]
+
+
 def test_the_plan_text_contains_no_values() -> None:
     plan, _ = _plan(eq("user_id", "secret-user"), C("create_time", Op.GT, "2026-01-01"))
 

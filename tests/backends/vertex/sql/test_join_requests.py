@@ -53,6 +53,38 @@ def test_the_events_of_a_session_that_a_condition_leaves_out_are_not_read(db, jo
     assert db.total == 1 + SPARED[join]
 
 
+# Keys in a table of the user's, of which SQLite knows no number: events ``e`` of 2 keys out of 40.
+OF_KEYS = [
+    "SELECT e.name FROM events e, keys k WHERE e.session_id = k.id AND k.id IN ('ann-1', 'ann-2')",
+    "SELECT DISTINCT e.name FROM events e, keys k WHERE e.session_id = k.id AND k.id IN ('ann-1', 'ann-2')",
+    "SELECT e.name FROM events e, keys k WHERE e.session_id = k.id AND k.id IN ('ann-1', 'ann-2') ORDER BY 1",
+    "SELECT e.name, count(*) FROM events e, keys k WHERE e.session_id = k.id AND k.id IN ('ann-1', 'ann-2') GROUP BY 1",
+    "SELECT DISTINCT e.author FROM events e, keys k WHERE e.session_id = k.id AND k.id <> 'ann-0'",
+    "SELECT DISTINCT e.author FROM events e, keys k WHERE e.session_id = k.id AND k.kind = 'new' ORDER BY 1",
+    "SELECT e.author, count(*) FROM events e JOIN keys k ON e.session_id = k.id AND k.kind = 'new' GROUP BY 1",
+    "SELECT e.name FROM events e, keys k WHERE e.session_id = k.id AND e.author = 'user' AND k.kind = 'new' ORDER BY 1",
+    "SELECT DISTINCT e.kind FROM event_parts e, keys k WHERE e.session_id = k.id AND k.kind = 'new' ORDER BY 1",
+    "SELECT e.kind, count(*) FROM event_parts e, keys k WHERE e.session_id = k.id AND k.kind = 'new' GROUP BY 1",
+    "SELECT DISTINCT e.author FROM event_parts p, events e, keys k WHERE e.session_id = k.id AND p.session_id = e.session_id AND k.kind = 'new'",
+]
+
+
+@pytest.mark.parametrize("key", ["", "PRIMARY KEY"])
+@pytest.mark.parametrize("sql", OF_KEYS)
+def test_only_the_sessions_of_the_keys_are_read_however_the_rows_are_sorted(db, sql, key):
+    db.fill(40, 2)
+    db.connection.execute(
+        f"CREATE TEMP TABLE keys(id TEXT {key}, kind TEXT);"
+        " INSERT INTO keys VALUES ('ann-0', 'old'), ('ann-1', 'new'), ('ann-2', 'new')"
+    )
+
+    rows = db.ask(sql)
+
+    assert rows
+    read = {path.split("/")[-2] for path in _pages_by_path(db.log)}
+    assert (read, db.total) == ({"ann-1", "ann-2"}, 2)
+
+
 class TestAJoinKeepsThePoolFull:
     @pytest.fixture
     def events(self, db, monkeypatch) -> dict[str, dict[str, float]]:
