@@ -71,6 +71,7 @@ def _inside(source: ParsedStatement, item: Span) -> Span | None:
     return span if len(joins) == len(ons) else None
 
 
+_IN_BRACKETS = 3  # Tokens.
 _PLAIN = (TokenKind.NUMBER, TokenKind.STRING, TokenKind.BLOB, TokenKind.PARAMETER)
 
 
@@ -89,4 +90,4 @@ def _lists(source: ParsedStatement) -> Iterator[Edit]:
 def _is_value(source: ParsedStatement, row: Span) -> bool:
     """Whether a row is one value in brackets."""
     first, end = row
-    return end - first == len("(x)") and source.tokens[first + 1].kind in _PLAIN
+    return end - first == _IN_BRACKETS and source.tokens[first + 1].kind in _PLAIN

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import NamedTuple
 
 import apsw
@@ -62,7 +61,7 @@ def test_random_histories(numbered: bool) -> None:
     (view,) = (one for one in VIEWS if one.name == "live_events")
     names = ("session_name", "timestamp", "sequence")
     columns = tuple(Column(name, ColumnType.TEXT, "") for name in names)
-    database.execute(replace(view, columns=columns).create("main"))
+    database.execute(view._replace(columns=columns).create("main"))
     for number, events in enumerate(histories):
         name = f"s{number}"
         database.execute("INSERT INTO sessions VALUES (?1, ?1)", (name,))
