@@ -290,6 +290,10 @@ class StatementResponses:
         self._interrupted = self._interrupted or context.interrupted()
         return self._interrupted
 
+    def stop(self) -> None:
+        """The user wants to stop: the end of the statement waits for nothing."""
+        self._interrupted = True
+
     def close(self) -> None:
         """Ends the statement: nothing is sent or arrives after it.
 

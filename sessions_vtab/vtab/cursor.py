@@ -75,6 +75,9 @@ class ScanCursor:
             rows = (
                 iter(()) if scan is None else self._start(binder.plan, scan, plan_text, arguments)
             )
+        except KeyboardInterrupt:
+            self._run.stop()
+            raise
         except Exception as error:  # noqa: BLE001  # It raises it.
             self._raise(error)
         self._rows: Iterator[Row] = self._watched(rows, scan, waiting)
@@ -85,6 +88,9 @@ class ScanCursor:
         """Moves to the next row."""
         try:
             row = next(self._rows, None)
+        except KeyboardInterrupt:
+            self._run.stop()
+            raise
         except Exception as error:  # noqa: BLE001  # It raises it.
             self._raise(error)
         if row is None:

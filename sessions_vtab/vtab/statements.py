@@ -64,6 +64,13 @@ class RunningStatement:
     marks: dict[Transaction, int] = field(default_factory=dict)
     memory: dict[object, object] = field(default_factory=dict)
 
+    def stop(self) -> None:
+        """Python has raised a Ctrl-C, of which SQLite is not told: ``forget`` waits for nothing."""
+        for value in self.memory.values():
+            stop = getattr(value, "stop", None)
+            if stop is not None:
+                stop()
+
     def forget(self) -> None:
         """Drops what backends keep, giving up what is under way."""
         kept, self.memory = self.memory, {}

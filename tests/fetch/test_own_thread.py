@@ -253,12 +253,16 @@ class TestTheNextPage:
         with pytest.raises(BudgetError):
             next(pages)
 
+    @pytest.mark.parametrize("told", ["asked", "stopped"])
     def test_the_end_of_a_statement_that_was_stopped_waits_for_none(
-        self, reader: Reader, context: FakeContext
+        self, reader: Reader, context: FakeContext, told: str
     ) -> None:
         reader.shared.start(get("/hang"), context, in_turn=True)
-        context.stop = True
-        assert reader.shared.interrupted(context)
+        if told == "asked":
+            context.stop = True
+            assert reader.shared.interrupted(context)
+        else:
+            reader.shared.stop()
         reader.shared.close()
 
         assert [row["error"] for row in context.requests] == ["the statement was interrupted"]

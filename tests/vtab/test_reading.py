@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import apsw
@@ -209,13 +210,18 @@ class TestAScanThatIsLeftEarly:
         assert endless.closed == 1
         assert memory.execute("SELECT count(*) FROM events").get == 0
 
+    @pytest.mark.parametrize("rows", [0, 1])
     def test_passes_on_ctrl_c_and_leaves_the_connection_usable(
-        self, memory: Connection, monkeypatch: pytest.MonkeyPatch
+        self, memory: Connection, monkeypatch: pytest.MonkeyPatch, rows: int
     ) -> None:
+        """What is kept for the statement is told first: its end then waits for no request."""
         table = _table(memory)
+        told: list[str] = []
+        kept = SimpleNamespace(stop=lambda: told.append("stop"), close=lambda: told.append("close"))
 
         def interrupted(scan: Scan, context: Context) -> Iterator[Page]:
-            yield [table.row({"name": "a"})]
+            context.memory["kept"] = kept
+            yield [table.row({"name": "a"})] * rows
             raise KeyboardInterrupt
 
         monkeypatch.setattr(table, "scan", interrupted)
@@ -223,6 +229,7 @@ class TestAScanThatIsLeftEarly:
             memory.execute("SELECT name FROM sessions").fetchall()
         monkeypatch.undo()
 
+        assert told == ["stop", "close"]
         assert memory.execute("SELECT count(*) FROM sessions").get == 0
 
 
