@@ -28,8 +28,6 @@ _IN_VAIN: Final = 4
 """Keys beyond the pages read that may be asked for in vain: the bound is three requests beyond
 twice the better way, and a list that has not ended has one more page."""
 
-_SHOWN: Final = 5_000
-
 
 @dataclass(slots=True)
 class Parents:
@@ -99,20 +97,3 @@ class Parents:
             self.found += 1
         elif not self.ended:
             self.missed += 1
-
-
-class Shown:
-    """The names of parents that a statement has seen, the last ones: these are there."""
-
-    def __init__(self) -> None:
-        self._names: set[object] = set()
-        self._before: set[object] = set()
-
-    def add(self, names: Iterable[object]) -> None:
-        """Takes note of the names on a page."""
-        self._names.update(names)
-        if len(self._names) > _SHOWN:
-            self._names, self._before = set(), self._names
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names or name in self._before

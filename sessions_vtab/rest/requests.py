@@ -22,7 +22,7 @@ from sessions_vtab.errors import InvalidValueError, SessionsError
 from sessions_vtab.fetch import Paginator, Reader, RequestSpec, SinglePage
 from sessions_vtab.rest.access import admits, capability_of, described, named_by
 from sessions_vtab.rest.declaration import List, Operation, RestTable
-from sessions_vtab.rest.parents import ParentKey, Parents, Shown
+from sessions_vtab.rest.parents import ParentKey, Parents
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
@@ -418,3 +418,23 @@ class ScanRequests(Resource):
 def _unknown(place: str, _: Operation) -> list[str]:
     """Stands in the URL of a preview for values that have to be asked for first."""
     return [f"{{{place}}}"]
+
+
+_SHOWN: Final = 5_000
+
+
+class Shown:
+    """The names of parents that a statement has seen, the last ones: these are there."""
+
+    def __init__(self) -> None:
+        self._names: set[object] = set()
+        self._before: set[object] = set()
+
+    def add(self, names: Iterable[object]) -> None:
+        """Takes note of the names on a page."""
+        self._names.update(names)
+        if len(self._names) > _SHOWN:
+            self._names, self._before = set(), self._names
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names or name in self._before
