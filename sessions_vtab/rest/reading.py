@@ -157,7 +157,7 @@ class RestResource(ScanRequests):
         known, left = self.known_parents(reader.context), asked
         while left:
             for scope, keys in self.by_scope(left).items():
-                parents = known.setdefault(scope, Parents())
+                parents = known[scope]
                 self._look_up(parents, scope, parents.pages_for(len(keys)), reader)
             left = self.there(Reading(tuple(left), lists=True), known).asked
             # What is under way for others may leave no room: one at a time has to be asked for.
@@ -207,7 +207,7 @@ class RestResource(ScanRequests):
             for page in pages:
                 if isinstance(page, FoundPage):
                     places = page.frame.places
-                    parents = known.setdefault(self.scope_of(places), Parents())
+                    parents = known[self.scope_of(places)]
                     parents.note(self.parent_of(places), missing=page.frame.missing)
                 yield page
 

@@ -7,6 +7,7 @@ dry run) and ``prefetch`` (key look-ahead) all follow from it.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -286,10 +287,11 @@ class ScanRequests(Resource):
         """The parent that a request is about."""
         return tuple(map(places.__getitem__, self.own))
 
-    def known_parents(self, context: Context) -> dict[Scope, Parents]:
+    def known_parents(self, context: Context) -> defaultdict[Scope, Parents]:
         """What the statement knows of parents, by scope: of those that were asked about."""
         key = self.spec.parent, self.backend, "parents"
-        return cast("dict[Scope, Parents]", context.memory.setdefault(key, {}))
+        known = context.memory.setdefault(key, defaultdict(Parents))
+        return cast("defaultdict[Scope, Parents]", known)
 
     def shown(self, context: Context) -> Shown:
         """The names that the statement has seen of this table's rows."""
@@ -300,7 +302,7 @@ class ScanRequests(Resource):
         """As many requests, from the first on, as may be sent now although parents may be gone."""
         known, shown = self.known_parents(context), self.parent.shown(context)
         for one in asked:
-            parents = known.setdefault(self.scope_of(one.places), Parents())
+            parents = known[self.scope_of(one.places)]
             key = self.parent_of(one.places)
             if key not in parents.asked and name_of(self.owner.name, one.places) not in shown:
                 if parents.room < 1 and key not in parents.known:

@@ -294,7 +294,11 @@ class _Moved:
 
 
 _ROUNDS: Final = (
-    *((PlainerWalk, 2), (ExtremesWalk, 1), (ImpliedWalk, 3), (FirstRowsWalk, 1), (_ViewWalk, 4)),
+    (PlainerWalk, 2),
+    (ExtremesWalk, 1),
+    (ImpliedWalk, 3),
+    (FirstRowsWalk, 1),
+    (_ViewWalk, 4),
 )
 """What is done how often: what is implied for a subquery says something about those in it, and a
 condition that was made of a view names that view again."""

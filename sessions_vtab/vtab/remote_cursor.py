@@ -25,7 +25,7 @@ from sessions_vtab.vtab.cursor import ScanCursor, arranged, echoed
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window, certain
 from sessions_vtab.vtab.memo import Memo, Recording
 from sessions_vtab.vtab.purchase import Buyer
-from sessions_vtab.vtab.rows import page_name
+from sessions_vtab.vtab.rows import page_name, value_in
 from sessions_vtab.vtab.statements import StatementContext, blaming
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class RemoteCursor(ScanCursor):
             self._passing = self._rows_that_pass(rows)
         # The iterator of a list knows how many of its rows are still to come.
         coming = range(len(rows) - length_hint(self._rest), len(rows))
-        yield from (_value_in(rows[place], column) for place in coming if place in self._passing)
+        yield from (value_in(rows[place], column) for place in coming if place in self._passing)
         # Without `further` the next page is not waited for: LIMIT may end the statement before it.
         if not (further and rows):
             return
@@ -154,7 +154,7 @@ class RemoteCursor(ScanCursor):
             self._passing_next = range(len(rows))
             self._passing_next = self._rows_that_pass(rows)
         passing = self._passing_next
-        yield from (_value_in(row, column) for place, row in enumerate(rows) if place in passing)
+        yield from (value_in(row, column) for place, row in enumerate(rows) if place in passing)
 
     def recorded(self, scan: Scan, taker: RemoteCursor | None = None) -> Recording:
         """The pages of a scan, which are counted and remembered; ``taker`` as for ``read``."""
@@ -407,11 +407,6 @@ def _remember(lists: dict[object, _T], key: object, known: _T) -> None:
     lists[key] = known
     if len(lists) > _MOST_LISTS_READ:
         del lists[next(iter(lists))]
-
-
-def _value_in(row: Row, column: int) -> Value:
-    """A value of a row that may end before it: parameter columns are echoed later."""
-    return row[column] if column < len(row) else None
 
 
 def _rows_of(page: Page) -> list[Row]:

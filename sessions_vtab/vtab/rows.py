@@ -52,6 +52,11 @@ def page_name(source: str, table: str) -> str:
     return f"_page_{source}_{table}"
 
 
+def value_in(row: Row, column: int) -> Value:
+    """A value of a row that may end before it: what comes after its last column is NULL."""
+    return row[column] if column < len(row) else None
+
+
 class RowsModule:
     """Eponymous ``VTModule`` over rows.
 
@@ -109,9 +114,7 @@ class RowsCursor:
         if self._row is None:
             return None
         place, row = self._row
-        if column < 0:
-            return place
-        return row[column] if column < len(row) else None
+        return place if column < 0 else value_in(row, column)
 
     def Rowid(self) -> int:
         """The row's place."""
